@@ -1,0 +1,34 @@
+"""A source as the pipeline needs it: a small frozen value instead of a row."""
+
+import msgspec
+
+from cdp.access.models import Source
+
+
+class SourceRef(msgspec.Struct, frozen=True):
+    """What decides about a message: whether its source is trusted, and how its values rank."""
+
+    id: int
+    name: str
+    trusted: bool
+    priority: int = 100
+    allowed_origins: tuple[str, ...] = ()
+    rate_limit: int = 0
+
+    @classmethod
+    def of(cls, source: Source) -> "SourceRef":
+        """The reference of a row."""
+        return cls(
+            id=source.pk,
+            name=source.name,
+            trusted=source.trusted,
+            priority=source.priority,
+            allowed_origins=tuple(source.allowed_origins),
+            rate_limit=source.rate_limit,
+        )
+
+
+def source_named(name: str) -> SourceRef:
+    """The server source called `name`, made if there is none: what imports and the REST API write as."""
+    source, _ = Source.objects.get_or_create(name=name, defaults={"kind": Source.Kind.SERVER})
+    return SourceRef.of(source)
