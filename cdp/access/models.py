@@ -94,7 +94,7 @@ class ApiKey(models.Model):
 
 
 class AuditEntry(models.Model):
-    """One read or export of personal data: who, what fields, which ids, why. Never a value. Rows are only ever added."""
+    """One read or export of personal data: who, what fields, which ids. Never a value. Rows are only added."""
 
     id = models.BigAutoField(primary_key=True)
     public_id = models.UUIDField(default=uuid7, editable=False, unique=True)

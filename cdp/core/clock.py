@@ -3,6 +3,7 @@
 Parsing is here too, because what counts as a time must be the same at the door, in imports and in the API.
 """
 
+import math
 import time
 from datetime import UTC, date, datetime, timedelta
 
@@ -61,7 +62,7 @@ def parse_time(value: object) -> int | None:
         return to_us(datetime(value.year, value.month, value.day))
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    if value != value or abs(value) > 1e15:
+    if math.isnan(value) or abs(value) > 1e15:
         return None
     us = int(value * SECOND) if abs(value) < 1e11 else int(value * 1000)
     return us if -_LAST < us < _LAST and us > -62_135_596_800 * SECOND else None

@@ -11,6 +11,7 @@ Every master key is 32 bytes. For each purpose ("inbox", "event", "trait", ...) 
 
 import base64
 import binascii
+import contextlib
 import hmac
 import json
 import os
@@ -74,10 +75,8 @@ class Keyring:
             first = {"keys": {"1": _encoded(secrets.token_bytes(32))}, "suppression": _encoded(secrets.token_bytes(32))}
             scratch = path.with_suffix(f".{os.getpid()}.tmp")
             _write_private(scratch, first)
-            try:
-                os.link(scratch, path)  # fails when another process was first: then its file is the one
-            except FileExistsError:
-                pass
+            with contextlib.suppress(FileExistsError):  # another process was first: then its file is the one
+                os.link(scratch, path)
             scratch.unlink()
         keys, suppression = _read(path)
         return cls(keys, suppression=suppression, path=path)

@@ -1,7 +1,7 @@
 """One vocabulary for what happened: 001's event types, 003's, and Segment's e-commerce names mapped onto them (E5).
 
-`PAGE_VIEW … CUSTOM` are 001's; `PRODUCT_VIEW`, `ADD_TO_CART` and `EMAIL_OPEN` come from 003, which writes all of them in
-lower case. What no line knows is `CUSTOM`; the name that was sent is always kept.
+`PAGE_VIEW … CUSTOM` are 001's; `PRODUCT_VIEW`, `ADD_TO_CART` and `EMAIL_OPEN` come from 003, which writes all in lower
+case. What no line knows is `CUSTOM`; the name that was sent is always kept.
 """
 
 TYPES = (
