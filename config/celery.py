@@ -8,9 +8,11 @@ import os
 import threading
 import time
 from datetime import timedelta
+from typing import Any
 
 from celery import Celery
 from celery.schedules import crontab
+from kombu.exceptions import OperationalError
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -53,6 +55,13 @@ def wake() -> None:
 
 
 def _nudge_when_asked() -> None:
+    connection = app.connection_for_write()
+    errors: tuple[type[BaseException], ...] = (
+        OSError,
+        OperationalError,
+        *connection.connection_errors,
+        *connection.channel_errors,
+    )
     failing = False
     while True:
         _asked.wait()
@@ -60,9 +69,9 @@ def _nudge_when_asked() -> None:
         try:
             nudge()
             failing = False
-        except (OSError, *app.connection_for_write().connection_errors) as error:
+        except errors as error:
             if not failing:
-                _log.warning("The broker cannot be reached; the sweep will find the rows: %s", type(error).__name__)
+                _log.warning("No nudge reaches the broker; the sweep will find the rows: %s", type(error).__name__)
             failing = True
         time.sleep(_NUDGE_SECONDS)
 
@@ -70,6 +79,6 @@ def _nudge_when_asked() -> None:
 def nudge() -> None:
     """Send one `process_inbox` unless several wait already. Raises what the broker's connection raises."""
     with app.producer_pool.acquire(block=True) as producer:
-        queue = app.amqp.queues[app.conf.task_default_queue](producer.channel)
-        if queue.queue_declare(passive=False).message_count < _MANY_WAITING:
+        channel: Any = producer.channel
+        if channel.queue_declare(app.conf.task_default_queue).message_count < _MANY_WAITING:
             app.send_task("process_inbox", expires=_NUDGE_EXPIRES, producer=producer)
