@@ -1,0 +1,26 @@
+"""From any profile id to the person it belongs to."""
+
+import uuid
+
+from cdp.core.errors import NotFound
+from cdp.profiles.models import Profile
+
+
+def person_of(public_id: uuid.UUID | str) -> Profile:
+    """The first profile of the person that `public_id` belongs to; the id of any fragment answers for ever.
+
+    Raises NotFound, also for a text that is no id.
+    """
+    try:
+        wanted = public_id if isinstance(public_id, uuid.UUID) else uuid.UUID(public_id)
+    except ValueError:
+        raise NotFound("There is no profile with this id: ids are UUIDs.") from None
+    fragment = Profile.objects.select_related("person").filter(public_id=wanted).first()
+    if fragment is None:
+        raise NotFound("There is no profile with this id.")
+    return fragment.person
+
+
+def fragment_ids(person_id: int) -> list[int]:
+    """The internal ids of every profile of a person, oldest first."""
+    return list(Profile.objects.filter(person_id=person_id).order_by("id").values_list("id", flat=True))
