@@ -22,6 +22,8 @@ class Table:
     name: str
     columns: dict[str, str]
     key: tuple[str, ...] = ("id",)
+    fixed: tuple[str, ...] = ()
+    """Columns that an upsert leaves as they are where the row is there."""
 
     @cached_property
     def _names(self) -> str:
@@ -45,8 +47,9 @@ class Table:
         return f"insert into {self.name} ({self._names}) values ({self._marks}) {conflict}"
 
     def upsert(self, postgres: bool) -> str:
-        """INSERT that overwrites every column but the key where the key is there."""
-        values = ", ".join(f"{name} = excluded.{name}" for name in self.columns if name not in self.key)
+        """INSERT that overwrites every column but the key and the fixed ones where the key is there."""
+        kept = {*self.key, *self.fixed}
+        values = ", ".join(f"{name} = excluded.{name}" for name in self.columns if name not in kept)
         return self.insert(postgres, f"on conflict ({', '.join(self.key)}) do update set {values}")
 
     def update(self, postgres: bool) -> str:
@@ -99,9 +102,9 @@ class Database:
         clause, bound = self._list(wanted, kind)
         return self.execute(sql.replace("{in}", clause), [*params, *bound])
 
-    def insert(self, table: Table, rows: Sequence[Row]) -> None:
-        """Insert all `rows`; a key that is there is an error."""
-        self._many(table.insert(self.postgres), rows)
+    def insert(self, table: Table, rows: Sequence[Row], conflict: str = "") -> None:
+        """Insert all `rows`; a key that is there is an error, unless `conflict` (an ON CONFLICT clause) says more."""
+        self._many(table.insert(self.postgres, conflict), rows)
 
     def insert_missing(self, table: Table, rows: Sequence[Row]) -> None:
         """Insert those of `rows` that break no unique key."""
@@ -114,6 +117,11 @@ class Database:
     def update(self, table: Table, rows: Sequence[Row]) -> None:
         """Update by key; each row gives the new values first and the key last."""
         self._many(table.update(self.postgres), rows)
+
+    def many(self, sql: str, rows: Sequence[Row]) -> None:
+        """Run one statement for each of `rows`: SQLite only, where it is one prepared statement in the process."""
+        self.queries += 1
+        self.connection.executemany(sql, rows)
 
     def new_ids(self, table: str, count: int) -> Iterator[int]:
         """`count` primary keys that no row has. On SQLite this is safe only under the processing fence."""

@@ -1,4 +1,4 @@
-"""The rules of identity as the resolver uses them: the rows of `IdentifierType` and `BlockedValue`, read per micro-batch."""
+"""The rules of identity as the resolver uses them: the rows of `IdentifierType` and `BlockedValue`."""
 
 from dataclasses import dataclass
 
@@ -78,7 +78,7 @@ def load_rules(db: Database, *, region: str) -> Rules:
 
 
 def indexed(kind: Kind, namespace: str, text: str) -> str:
-    """The text whose blind index identifies a value: type, namespace and spelling, so that equal values differ by type."""
+    """The text whose blind index identifies a value: equal spellings of two types differ."""
     return f"{kind.code}\0{namespace}\0{text}"
 
 
