@@ -78,6 +78,11 @@ def take_lease(db: Database, *, holder: str = HOLDER) -> bool:
     return True
 
 
+def forget_lease() -> None:
+    """Ask the store again at the next micro-batch."""
+    _held.clear()
+
+
 def release_lease(db: Database, *, holder: str = HOLDER) -> None:
     """Let another process go on at once."""
     _held.pop(holder, None)
