@@ -22,9 +22,10 @@ class KeyThrottle(BaseThrottle):
     def allow_request(self, request: Request, view: Any) -> bool:  # noqa: ARG002 - the framework's interface
         """Count the request; false when it is over the limit."""
         key = request.auth
-        who, limit = (
-            (f"key:{key.pk}", key.rate_limit) if isinstance(key, ApiKey) else (f"user:{request.user.pk}", USER_LIMIT)
-        )
+        if isinstance(key, ApiKey):
+            who, limit = f"key:{key.pk}", key.rate_limit
+        else:
+            who, limit = f"user:{request.user.pk}", USER_LIMIT
         if limit == 0:
             return True
         slot = f"throttle:{who}:{int(time.time()) // _MINUTE}"

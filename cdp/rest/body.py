@@ -1,4 +1,4 @@
-"""Reading a request's JSON body into a struct: camelCase or snake_case for our own field names, errors with the path."""
+"""A request's JSON body as a struct: our own field names in camelCase or snake_case, errors with the path."""
 
 import types
 import typing
@@ -42,7 +42,7 @@ def moment(value: object, path: str) -> int | None:
 
 
 def _our_names(data: Mapping[str, Any], wanted: type[msgspec.Struct]) -> dict[str, Any]:
-    """`data` with the names of `wanted`'s fields in camelCase, those of nested structs too, and nothing else touched."""
+    """`data` with the names of `wanted`'s fields in camelCase, those of nested structs too; nothing else is touched."""
     result = dict(data)
     for field in msgspec.structs.fields(wanted):
         if field.name != field.encode_name and field.name in result:

@@ -1,4 +1,4 @@
-"""Every error in one shape: `{"error", "code", "message", "details"}`, also for unknown addresses and our own faults."""
+"""Every error in one shape: `{"error", "code", "message", "details"}`, for unknown addresses and our own faults too."""
 
 import logging
 import traceback
@@ -65,7 +65,10 @@ def error_body(
 
 
 def handle(exc: Exception, context: Mapping[str, Any]) -> Response:
-    """The answer to what a view raised. Of an unexpected error only type and place are logged: its text may be personal."""
+    """The answer to what a view raised.
+
+    Of an unexpected error only the type and the place are logged: its text may be personal.
+    """
     set_rollback()
     if isinstance(exc, DomainError):
         headers = {"Retry-After": str(RETRY_SECONDS)} if exc.status == 503 else None
@@ -94,7 +97,7 @@ def _of_framework(exc: exceptions.APIException) -> Response:
     if challenge := getattr(exc, "auth_header", None):
         headers["WWW-Authenticate"] = challenge
     if isinstance(exc, exceptions.Throttled):
-        seconds = max(1, int(exc.wait or 1))
+        seconds = max(1, int(getattr(exc, "wait", None) or 1))
         message = f"Too many requests. Try again in {seconds} s."
         body = error_body(429, message, details={"retryAfter": seconds})
         return Response(body, status=429, headers={**headers, "Retry-After": str(seconds)})

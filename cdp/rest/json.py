@@ -1,7 +1,7 @@
 """JSON of the API: msgspec both ways. Keys are never rewritten here, so the customers' own keys stay as they are.
 
-Answers are msgspec structs with `rename="camel"`, which spell their own field names; requests are read into such structs
-by `cdp.rest.body`, which is where snake_case is understood.
+Answers are msgspec structs with `rename="camel"`, which spell their own field names; requests are read into such
+structs by `cdp.rest.body`, which is where snake_case is understood.
 """
 
 import uuid
@@ -41,7 +41,10 @@ class JsonRenderer(BaseRenderer):
     charset = None
 
     def render(
-        self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
+        self,
+        data: Any,
+        accepted_media_type: str | None = None,  # noqa: ARG002 - the framework's interface
+        renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
         """The bytes of `data`; nothing for None. Indented for the browsable pages."""
         if data is None:
@@ -57,7 +60,10 @@ class JsonParser(BaseParser):
     media_type = "application/json"
 
     def parse(
-        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,  # noqa: ARG002 - the framework's interface
+        parser_context: Mapping[str, Any] | None = None,  # noqa: ARG002
     ) -> Any:
         """The value of the body; an empty one is an empty object."""
         limit: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE

@@ -18,13 +18,13 @@ _REF = "#/components/schemas/{name}"
 
 
 class Shape:
-    """A type that msgspec knows (a struct, or a generic one with its argument) as drf-spectacular wants to be given it."""
+    """A type that msgspec knows (a struct, or a generic one with its argument) in a form that drf-spectacular takes."""
 
     def __init__(self, kind: Any) -> None:
         self.kind = kind
 
 
-class _ShapeExtension(OpenApiSerializerExtension):  # type: ignore[misc]
+class _ShapeExtension(OpenApiSerializerExtension):
     target_class = Shape
 
     def get_name(self, auto_schema: Any, direction: str) -> str:  # noqa: ARG002 - the extension's interface
