@@ -28,7 +28,12 @@ class SourceRef(msgspec.Struct, frozen=True):
         )
 
 
-def source_named(name: str) -> SourceRef:
-    """The server source called `name`, made if there is none: what imports and the REST API write as."""
-    source, _ = Source.objects.get_or_create(name=name, defaults={"kind": Source.Kind.SERVER})
+def source_named(name: str, *, priority: int = 100) -> SourceRef:
+    """The server source called `name`, made if there is none: what imports write as."""
+    source, _ = Source.objects.get_or_create(name=name, defaults={"kind": Source.Kind.SERVER, "priority": priority})
     return SourceRef.of(source)
+
+
+def api_source() -> SourceRef:
+    """The source that the REST API and the admin write as. A person's own correction ranks before what streams in."""
+    return source_named("api", priority=50)

@@ -14,6 +14,7 @@ from django.conf import settings
 
 from cdp.access.models import Source
 from cdp.access.source import SourceRef
+from cdp.consents.merging import restrict_consents
 from cdp.core.bulk import Database
 from cdp.core.clock import DAY
 from cdp.core.crypto import KeyMissing
@@ -86,8 +87,6 @@ class Plan:
         people = {profile: population.find(profile) for profile in population.created}
         born = set(population.created)
         moved = {person: final for person, final in population.moved().items() if person not in born}
-        store_profiles(db, self.profiles.values(), people=people, moved=moved, now=self.now)
-        store_population(db, population, key_version=settings.KEYRING.current, now=self.now)
         db.insert(
             MERGES,
             [
@@ -107,6 +106,9 @@ class Plan:
                 for new in population.merges
             ],
         )
+        restrict_consents(db, [(m.public_id, m.target_id, m.source_id) for m in population.merges], now=self.now)
+        store_profiles(db, self.profiles.values(), people=people, moved=moved, now=self.now)
+        store_population(db, population, key_version=settings.KEYRING.current, now=self.now)
 
     def _event_row(self, n: int) -> tuple[Any, ...]:
         reading, resolution, session = self.readings[n], self.resolutions[n], self.placed[n]
@@ -131,11 +133,14 @@ class Plan:
         )
 
 
-def make_plan(db: Database, waiting: Sequence[Waiting], *, now: int) -> Plan:
-    """Read, decode, resolve, fold in traits and place in sessions: everything but the writing."""
+def make_plan(db: Database, waiting: Sequence[Waiting], *, now: int, nameless: bool = False) -> Plan:
+    """Read, decode, resolve, fold in traits and place in sessions: everything but the writing.
+
+    `nameless` lets a message without any usable identifier make a profile, which only an API user may ask for.
+    """
     plan = Plan(now=now, waiting=waiting)
     reader = Reader(load_rules(db, region=settings.DEFAULT_PHONE_REGION), settings.KEYRING)
-    _read(plan, reader)
+    _read(plan, reader, nameless=nameless)
     if plan.readings:
         _resolve(db, plan, reader)
         _apply_traits(db, plan)
@@ -145,7 +150,7 @@ def make_plan(db: Database, waiting: Sequence[Waiting], *, now: int) -> Plan:
     return plan
 
 
-def _read(plan: Plan, reader: Reader) -> None:
+def _read(plan: Plan, reader: Reader, *, nameless: bool) -> None:
     sources = {row.pk: SourceRef.of(row) for row in Source.objects.filter(pk__in={w.source_id for w in plan.waiting})}
     for row in plan.waiting:
         source = sources.get(row.source_id)
@@ -162,7 +167,7 @@ def _read(plan: Plan, reader: Reader) -> None:
             plan.failures.append(Failure(row, "unreadable", f"It is no message ({type(error).__name__})."))
             continue
         addressed = reading.message.profile_id is not None and source.trusted
-        if not addressed and not any(candidate.links for candidate in reading.candidates):
+        if not addressed and not nameless and not any(candidate.links for candidate in reading.candidates):
             reason = "None of its identifiers can be used: each is blocked, or not trusted from this kind of source."
             plan.failures.append(Failure(row, "no_usable_identifier", reason))
             continue
