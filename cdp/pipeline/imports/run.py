@@ -1,21 +1,23 @@
-"""One import of one file: in chunks, each committed together with how far it got, so that it can go on after any stop."""
+"""One import of one file: in chunks, each committed together with how far it got, so that a stopped one goes on."""
 
 import fcntl
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import msgspec
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
+from django.utils import timezone
 
 from cdp.access.source import SourceRef, source_named
 from cdp.core.clock import now_us
 from cdp.core.errors import Conflict, Invalid, Unavailable
-from cdp.pipeline.accept import REJECTED, accept
+from cdp.pipeline.accept import ACCEPTED, REJECTED, accept
 from cdp.pipeline.imports.mapping import ColumnMap
 from cdp.pipeline.imports.messages import MessageMaker, RowRefused
 from cdp.pipeline.imports.numbering import Numbering
@@ -84,37 +86,8 @@ def import_file(
         run.status = ImportRun.Status.RUNNING
         run.save()
         with Numbering(source.name, columns.kind) as numbering:
-            return _go_on(run, file, MessageMaker(columns, region=settings.DEFAULT_PHONE_REGION), numbering, source, chunk, on_chunk)
-
-
-def _go_on(
-    run: ImportRun,
-    file: RowFile,
-    maker: MessageMaker,
-    numbering: Numbering,
-    source: SourceRef,
-    chunk: int,
-    on_chunk: OnChunk,
-) -> Imported:
-    resumed = run.offset
-    rows = iter(file)
-    after = pass_by(islice(rows, resumed), numbering)
-    folder = settings.DATA_DIR / "imports"
-    with ErrorReport(report_path(file.path, folder), after=after) as report:
-        on_chunk(file.position, resumed)
-        try:
-            ready = prepared(rows, maker, numbering)
-            while part := list(islice(ready, chunk)):
-                _commit(run, part, source, report)
-                on_chunk(file.position, run.offset)
-            if file.changed():
-                raise Invalid(f"{file.path} was written to while it was read. Import it again.", code="file_changed")
-        except Invalid:
-            ImportRun.objects.filter(pk=run.pk).update(status=ImportRun.Status.FAILED)
-            raise
-        run.status = ImportRun.Status.DONE
-        run.save(update_fields=["status", "updated_at"])
-        return _summary(run, resumed=resumed, report=report.path if report.count else None)
+            maker = MessageMaker(columns, region=settings.DEFAULT_PHONE_REGION)
+            return _Attempt(run, source, chunk, on_chunk).read(file, maker, numbering)
 
 
 def pass_by(rows: Iterable[Row | BadRow], numbering: Numbering) -> int:
@@ -127,9 +100,7 @@ def pass_by(rows: Iterable[Row | BadRow], numbering: Numbering) -> int:
     return line
 
 
-def prepared(
-    rows: Iterable[Row | BadRow], maker: MessageMaker, numbering: Numbering
-) -> Iterator[Ready | BadRow]:
+def prepared(rows: Iterable[Row | BadRow], maker: MessageMaker, numbering: Numbering) -> Iterator[Ready | BadRow]:
     """Each row as a message with its id, or why it is none."""
     for row in rows:
         if isinstance(row, BadRow):
@@ -145,29 +116,111 @@ def prepared(
         yield Ready(row.line, _encode(message))
 
 
-def _commit(run: ImportRun, part: Sequence[Ready | BadRow], source: SourceRef, report: ErrorReport) -> None:
-    """Accept a chunk and move `run` behind it in one transaction; waits for a store that is locked."""
-    ready = [row for row in part if isinstance(row, Ready)]
-    give_up = time.monotonic() + _PATIENCE_SECONDS
-    while True:
+@dataclass(frozen=True)
+class _Attempt:
+    """One try at a run: it begins where the run stands."""
+
+    run: ImportRun
+    source: SourceRef
+    chunk: int
+    on_chunk: OnChunk
+
+    def read(self, file: RowFile, maker: MessageMaker, numbering: Numbering) -> Imported:
+        """Read on to the end of the file."""
+        run, resumed = self.run, self.run.offset
+        rows = iter(file)
+        after = pass_by(islice(rows, resumed), numbering)
+        with ErrorReport(report_path(file.path, settings.DATA_DIR / "imports"), after=after) as report:
+            self.on_chunk(file.position, resumed)
+            try:
+                ready = prepared(rows, maker, numbering)
+                while part := list(islice(ready, self.chunk)):
+                    report.write(self._commit(part))
+                    self.on_chunk(file.position, run.offset)
+                if file.changed():
+                    raise Invalid(f"{file.path} was written to while it was read. Import it again.", code="changed")
+            except Invalid:
+                ImportRun.objects.filter(pk=run.pk).update(status=ImportRun.Status.FAILED)
+                raise
+            run.status = ImportRun.Status.DONE
+            run.save(update_fields=["status", "updated_at"])
+            return _summary(run, resumed=resumed, report=report.path if report.count else None)
+
+    def _commit(self, part: Sequence[Ready | BadRow]) -> list[BadRow]:
+        """Commit a chunk; returns its refused rows. Waits for a store that is locked, then raises Unavailable."""
+        give_up = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                return self._commit_once(part)
+            except OperationalError as error:
+                connection.close_if_unusable_or_obsolete()
+                if time.monotonic() > give_up:
+                    raise Unavailable("The database stays locked or away.") from error
+                time.sleep(0.2)
+
+    def _commit_once(self, part: Sequence[Ready | BadRow]) -> list[BadRow]:
+        """Accept a chunk and move the run behind it in one transaction. Raises Conflict when another one moved it."""
+        run, ready = self.run, [row for row in part if isinstance(row, Ready)]
+        with transaction.atomic():
+            outcomes = accept([row.message for row in ready], source=self.source, received=now_us(), flags=HISTORICAL)
+            bad = [row for row in part if isinstance(row, BadRow)]
+            bad += [
+                BadRow(row.line, outcome.code, outcome.message)
+                for row, outcome in zip(ready, outcomes, strict=True)
+                if outcome.status == REJECTED
+            ]
+            accepted = sum(outcome.status == ACCEPTED for outcome in outcomes)
+            after = {
+                "offset": run.offset + len(part),
+                "accepted": run.accepted + accepted,
+                "duplicates": run.duplicates + len(part) - accepted - len(bad),
+                "rejected": run.rejected + len(bad),
+            }
+            here = ImportRun.objects.filter(pk=run.pk, offset=run.offset)
+            if here.update(**after, updated_at=timezone.now()) != 1:
+                raise Conflict("Another import of this file has gone on meanwhile.", code="import_running")
+        for name, value in after.items():
+            setattr(run, name, value)
+        return sorted(bad, key=lambda row: row.line)
+
+
+def _run_of(file: RowFile, columns: ColumnMap, source: SourceRef, digest: str) -> ImportRun:
+    """The run of this file with this mapping, or a new one that begins at its first row."""
+    said = [digest, source.id, columns, file.form, file.encoding, file.delimiter]
+    key = hashlib.sha256(_encode(said)).hexdigest()
+    values = {"path": str(file.path)[-500:], "kind": columns.kind, "source_id": source.id}
+    run, _ = ImportRun.objects.get_or_create(key=key, defaults=values)
+    return run
+
+
+def _summary(run: ImportRun, *, resumed: int, report: Path | None = None, before: bool = False) -> Imported:
+    return Imported(run.offset, run.accepted, run.duplicates, run.rejected, resumed, report, before)
+
+
+@contextmanager
+def _alone(digest: str) -> Iterator[None]:
+    """Keep other imports of the same bytes out, on this machine and in this PostgreSQL; a killed one keeps nobody out.
+
+    Raises Conflict.
+    """
+    folder = settings.DATA_DIR / "imports"
+    folder.mkdir(parents=True, exist_ok=True)
+    busy = Conflict("This file is being imported by another process.", code="import_running")
+    with (folder / f"{digest[:16]}.lock").open("w") as file:
         try:
-            bad = _commit_once(run, part, ready, source)
-        except OperationalError as error:
-            connection.close_if_unusable_or_obsolete()
-            if time.monotonic() > give_up:
-                raise Unavailable("The database stays locked or away.") from error
-            time.sleep(0.2)
-        else:
-            report.write(bad)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise busy from error
+        if connection.vendor != "postgresql":
+            yield
             return
-
-
-def _commit_once(
-    run: ImportRun, part: Sequence[Ready | BadRow], ready: Sequence[Ready], source: SourceRef
-) -> list[BadRow]:
-    with transaction.atomic():
-        outcomes = accept([row.message for row in ready], source=source, received=now_us(), flags=HISTORICAL)
-        bad = [row for row in part if isinstance(row, BadRow)]
-        for row, outcome in zip(ready, outcomes, strict=True):
-            if outcome.status == REJECTED:
-                bad.append(BadRow(row.line, outcome.code, outcome.message))
+        key = int.from_bytes(bytes.fromhex(digest[:16]), "big", signed=True)
+        with connection.cursor() as cursor:
+            cursor.execute("select pg_try_advisory_lock(%s)", [key])
+            if not cursor.fetchone()[0]:
+                raise busy
+        try:
+            yield
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute("select pg_advisory_unlock(%s)", [key])
