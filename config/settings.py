@@ -187,7 +187,7 @@ UNFOLD = {
 # --- Work -------------------------------------------------------------------------------------------------------------
 
 _BROKER_DIR = DATA_DIR / "broker"
-CELERY_BROKER_URL = REDIS_URL or "filesystem://"
+CELERY_BROKER_URL = REDIS_URL or "filesystem://localhost"
 if not REDIS_URL:
     for _folder in ("messages", "processed", "control"):
         (_BROKER_DIR / _folder).mkdir(parents=True, exist_ok=True)
@@ -211,6 +211,7 @@ MAX_BATCH_BYTES = env.integer("MAX_BATCH_BYTES", 500 * 1024, low=1024, high=_MIB
 MAX_BATCH_EVENTS = env.integer("MAX_BATCH_EVENTS", 2500, low=1, high=100_000)
 MAX_BACKLOG = env.integer("MAX_BACKLOG", 5_000_000, low=1000, high=1_000_000_000)
 DEDUPE_DAYS = env.integer("DEDUPE_DAYS", 400, low=0, high=36_500)
+DEFAULT_CURRENCY = env.text("DEFAULT_CURRENCY", "EUR").upper()
 DEFAULT_PHONE_REGION = env.text("DEFAULT_PHONE_REGION", "LT")
 KEEP_FULL_IP = env.flag("KEEP_FULL_IP", False)
 MICRO_BATCH = env.integer("MICRO_BATCH", 2000, low=1, high=20_000)

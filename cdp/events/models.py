@@ -62,7 +62,10 @@ class Session(models.Model):
 
     class Meta:
         ordering: ClassVar = ["-started"]
-        indexes: ClassVar = [models.Index(fields=["profile", "last"], name="session_profile_last")]
+        indexes: ClassVar = [
+            models.Index(fields=["profile", "last"], name="session_profile_last"),
+            models.Index(fields=["key"], name="session_key", condition=models.Q(key__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         return str(self.public_id)

@@ -1,5 +1,6 @@
 """A message as the wire has it (WIRE.md), and the envelope in which the inbox and the quarantine keep it."""
 
+import base64
 import hashlib
 import os
 from typing import Any
@@ -7,13 +8,18 @@ from typing import Any
 import msgspec
 
 from cdp.core.crypto import Keyring
+from cdp.core.json import nested_deeper
 
 CALLS = {"track": 1, "identify": 2, "page": 3, "screen": 4, "group": 5, "alias": 6}
 
+MAX_NESTING = 100
+"""How deep a message may be nested: far from where a recursive decoder stops."""
 HISTORICAL = 1
 """Flag: imported history; fires no triggers."""
 PRIVACY_CONTROL = 2
 """Flag: the request said `Sec-GPC: 1`."""
+UNREADABLE = 4
+"""Flag of a quarantined message that is no JSON: `message` is the base64 string of its bytes."""
 
 
 class Message(msgspec.Struct, rename="camel"):
@@ -44,6 +50,7 @@ class Envelope(msgspec.Struct, array_like=True):
     sent_at: Any = None
     context: dict[str, Any] | None = None
     flags: int = 0
+    integrations: dict[str, Any] | None = None
 
 
 decode_message = msgspec.json.Decoder(Message).decode
@@ -54,6 +61,36 @@ _encode = msgspec.json.Encoder().encode
 def seal(keyring: Keyring, envelope: Envelope) -> bytes:
     """The encrypted bytes of `envelope`."""
     return keyring.encrypt("message", _encode(envelope))
+
+
+def tail_of(envelope: Envelope) -> bytes:
+    """All of an encoded envelope but its message: encoded once for all messages of a request (`seal_raw`)."""
+    return _encode(envelope)[len(envelope.message) + 1 :]
+
+
+def seal_raw(keyring: Keyring, raw: bytes, tail: bytes) -> bytes:
+    """What `seal` gives for an envelope with the message `raw` and the rest `tail`."""
+    return keyring.encrypt("message", b"[" + raw + tail)
+
+
+def quoted(raw: bytes, envelope: Envelope) -> Envelope:
+    """`envelope` with the message `raw` as it came, or as base64 when it is no JSON that can be read back."""
+    try:
+        raw.decode()
+        msgspec.json.decode(raw)
+        readable = not nested_deeper(raw, MAX_NESTING)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        readable = False
+    message = raw if readable else msgspec.json.encode(base64.b64encode(raw).decode())
+    flags = envelope.flags & ~UNREADABLE if readable else envelope.flags | UNREADABLE
+    return msgspec.structs.replace(envelope, message=msgspec.Raw(message), flags=flags)
+
+
+def original(envelope: Envelope) -> bytes:
+    """The bytes of the message as it came."""
+    if envelope.flags & UNREADABLE:
+        return base64.b64decode(msgspec.json.decode(envelope.message))
+    return bytes(envelope.message)
 
 
 def unseal(keyring: Keyring, body: bytes) -> Envelope:

@@ -1,7 +1,7 @@
 """The golden record: a pure fold over the trait documents of a person's profiles (IDENTITY.md rule 6).
 
 Verified before unverified, then source priority, then newest. An expired value and a null never win. Numbers are never
-added up. A merge made with a strategy decides the conflicts among values older than itself; later values follow the rule.
+added up. A merge made with a strategy decides the conflicts among values older than itself.
 """
 
 from collections.abc import Callable, Iterable, Mapping

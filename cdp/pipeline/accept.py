@@ -1,0 +1,64 @@
+"""The synchronous way in: what imports, the REST API and the tests use; the same rules and rows as the door's."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from django.db import connection, transaction
+
+from cdp.access.source import SourceRef
+from cdp.core.bulk import Database
+from cdp.pipeline.check import checked
+from cdp.pipeline.message import Envelope, tail_of
+from cdp.pipeline.writer import kept, refused, write
+
+ACCEPTED = "accepted"
+DUPLICATE = "duplicate"
+REJECTED = "rejected"
+
+
+class Outcome(msgspec.Struct):
+    """What became of one message: accepted, duplicate, or rejected with a stable code and a sentence."""
+
+    index: int
+    digest: bytes
+    status: str
+    message_id: str
+    code: str = ""
+    message: str = ""
+
+
+def accept(
+    raws: Sequence[bytes],
+    *,
+    source: SourceRef,
+    received: int,
+    sent_at: object = None,
+    context: Mapping[str, Any] | None = None,
+    flags: int = 0,
+) -> list[Outcome]:
+    """Check and store messages (each the JSON of one `Message`) that came at `received` (µs); one outcome for each.
+
+    Unusable ones go to quarantine and harm no other. One transaction on Django's connection, inside the one that is
+    open if there is one: durable when that is committed. Raises django.db.Error when the store cannot take them.
+    """
+    envelope = Envelope(msgspec.Raw(b"null"), sent_at, dict(context) if context else None, flags)
+    tail = tail_of(envelope)
+    found = [checked(raw, source=source, received=received, sent_at=sent_at) for raw in raws]
+    rows = [kept(message, source.id, received, tail) for message in found if not message.code]
+    refusals = [refused(message, source.id, received, envelope) for message in found if message.code]
+    with transaction.atomic():
+        known = write(django_database(), rows, refusals)
+    outcomes = []
+    for index, message in enumerate(found):
+        status = REJECTED if message.code else DUPLICATE if message.digest in known else ACCEPTED
+        if status == ACCEPTED:
+            known.add(message.digest)
+        outcomes.append(Outcome(index, message.digest, status, message.message_id, message.code, message.reason))
+    return outcomes
+
+
+def django_database() -> Database:
+    """Set-based SQL on this thread's Django connection, in the transaction that is open there."""
+    connection.ensure_connection()
+    return Database(connection.connection, postgres=connection.vendor == "postgresql")

@@ -1,0 +1,165 @@
+"""Is one message usable? A pure function, the same at the door, in imports, in the REST API and in a replay."""
+
+import hashlib
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from django.conf import settings
+
+from cdp.access.source import SourceRef
+from cdp.core import clock
+from cdp.core.json import has_nul, nested_deeper
+from cdp.pipeline.message import CALLS, MAX_NESTING, Message, derived_message_id, digest_of
+
+MAX_MESSAGE_ID = 100
+MAX_NAME = 200
+BROWSER_HISTORY = 7 * clock.DAY
+
+
+class Checked(msgspec.Struct):
+    """A message with its digest; `code` is empty when it is usable, else stable, and `reason` says what to do."""
+
+    raw: bytes
+    digest: bytes
+    message_id: str
+    code: str = ""
+    reason: str = ""
+
+
+class _Incoming(Message):
+    type: str = ""
+
+
+class _Id(msgspec.Struct, rename="camel"):
+    message_id: Any = None
+
+
+class _Refusal(Exception):
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(code)
+        self.code = code
+        self.reason = reason
+
+
+_decode = msgspec.json.Decoder(_Incoming).decode
+_decode_id = msgspec.json.Decoder(_Id).decode
+
+
+def checked(raw: bytes, *, source: SourceRef, received: int, sent_at: object = None, call: str = "") -> Checked:
+    """Check the JSON text `raw` of one message that came at `received` (µs); never raises for what it holds.
+
+    `sent_at` is the batch's. `call` is the endpoint's type, written into a message that says none or another one.
+    """
+    try:
+        message, raw = _decoded(raw, call)
+        _require(message, source, received, message.sent_at if sent_at is None else sent_at)
+        message_id = _message_id(message, raw)
+        return Checked(raw, digest_of(source.id, message_id), message_id)
+    except _Refusal as refusal:
+        message_id = _rescued_id(raw)
+        return Checked(raw, digest_of(source.id, message_id), message_id[:MAX_MESSAGE_ID], refusal.code, refusal.reason)
+
+
+def _decoded(raw: bytes, call: str) -> tuple[_Incoming, bytes]:
+    if len(raw) > settings.MAX_EVENT_BYTES:
+        raise _Refusal("too_large", f"A message may have {settings.MAX_EVENT_BYTES} bytes; make it smaller.")
+    if not raw.isascii():
+        try:
+            raw.decode()
+        except UnicodeDecodeError:
+            raise _Refusal("not_utf8", "The message is not UTF-8 text; encode it as UTF-8.") from None
+    if nested_deeper(raw, MAX_NESTING):
+        raise _Refusal("too_deep", f"Objects and lists may be nested {MAX_NESTING} deep; flatten the message.")
+    if has_nul(raw):
+        raise _Refusal("nul_character", "The message holds the character \\u0000; remove it.")
+    try:
+        message = _decode(raw)
+    except msgspec.ValidationError as error:
+        raise _Refusal("wrong_type", f"A field has the wrong type: {error}.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _Refusal("bad_json", f"The message is not valid JSON: {error}.") from None
+    if call and message.type != call:
+        raw = _with_type(raw, call, said=bool(message.type))
+        message.type = call
+    return message, raw
+
+
+def _with_type(raw: bytes, call: str, *, said: bool) -> bytes:
+    if said:
+        fields = {name: value for name, value in _fields(raw).items() if name != "type"}
+        return msgspec.json.encode({"type": msgspec.Raw(msgspec.json.encode(call)), **fields})
+    inner = raw.strip()[1:].lstrip()
+    return b'{"type":"%b"%b%b' % (call.encode(), b"" if inner == b"}" else b",", inner)
+
+
+def _fields(raw: bytes) -> dict[str, msgspec.Raw]:
+    return msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+
+
+def _require(message: _Incoming, source: SourceRef, received: int, sent_at: object) -> None:
+    if message.type not in CALLS:
+        raise _Refusal("unknown_type", f"`type` must be one of {', '.join(CALLS)}.")
+    if message.profile_id is not None:
+        if not source.trusted:
+            raise _Refusal("profile_id_not_allowed", "Only a server source may address a profile by `profileId`.")
+        if not _is_uuid(message.profile_id):
+            raise _Refusal("bad_profile_id", "`profileId` must be the UUID of a profile.")
+    elif not _given(message.user_id) and not _given(message.anonymous_id):
+        raise _Refusal("missing_id", "Give `userId` or `anonymousId`.")
+    if message.type == "track":
+        if not _given(message.event):
+            raise _Refusal("missing_event", "A track call needs the name of its `event`.")
+        if len(str(message.event)) > MAX_NAME:
+            raise _Refusal("event_name_too_long", f"The name of an `event` may have {MAX_NAME} characters.")
+    elif message.type == "alias" and not _given(message.previous_id) and not _given(message.anonymous_id):
+        raise _Refusal("missing_previous_id", "An alias call needs `previousId` beside `userId`.")
+    if not source.trusted and _age(message, received, sent_at) > BROWSER_HISTORY:
+        raise _Refusal("timestamp_too_old", "A browser source may send what is at most 7 days old.")
+
+
+def _age(message: _Incoming, received: int, sent_at: object) -> int:
+    """How long before it arrived the message happened, by the client's own clock when it said when it sent it."""
+    said = message.original_timestamp if message.timestamp is None else message.timestamp
+    moment = clock.parse_time(said)
+    if moment is None:
+        return 0
+    sent = clock.parse_time(sent_at)
+    return (received if sent is None else sent) - moment
+
+
+def _message_id(message: _Incoming, raw: bytes) -> str:
+    given = message.message_id
+    if given is None or given == "":
+        try:
+            return derived_message_id(message, raw)
+        except (msgspec.DecodeError, OverflowError) as error:
+            raise _Refusal("bad_json", f"The message has no `messageId`, and none can be made: {error}.") from None
+    if len(str(given)) > MAX_MESSAGE_ID:
+        raise _Refusal("message_id_too_long", f"A `messageId` may have {MAX_MESSAGE_ID} characters.")
+    return str(given)
+
+
+def _rescued_id(raw: bytes) -> str:
+    """The id under which a refused message is kept: its own if it can be read, else one of its bytes."""
+    try:
+        given = _decode_id(raw).message_id
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        given = None
+    if given != "" and isinstance(given, str | int) and not isinstance(given, bool):
+        return str(given)
+    return "raw-" + hashlib.sha256(raw).hexdigest()
+
+
+def _given(value: object) -> bool:
+    return value is not None and (not isinstance(value, str) or bool(value.strip()))
+
+
+@lru_cache(4096)
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,144 @@
+"""Profiles and merges as the pipeline reads and writes them: set-based, under the processing fence."""
+
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from cdp.core.bulk import Database, Table
+from cdp.core.ids import uuid7
+
+PROFILES = Table(
+    "profiles_profile",
+    {
+        "id": "bigint",
+        "public_id": "uuid",
+        "person_id": "bigint",
+        "created_at": "bigint",
+        "updated_at": "bigint",
+        "first_seen": "bigint",
+        "last_seen": "bigint",
+        "event_count": "integer",
+        "purchase_count": "integer",
+        "first_purchase": "bigint",
+        "last_purchase": "bigint",
+        "revenue": "text",
+    },
+    fixed=("public_id", "person_id", "created_at"),
+)
+MERGES = Table(
+    "profiles_merge",
+    {
+        "public_id": "uuid",
+        "target_id": "bigint",
+        "source_id": "bigint",
+        "cause": "text",
+        "strategy": "text",
+        "active": "boolean",
+        "created_at": "bigint",
+        "event": "bytea",
+        "via_target": "bytea",
+        "via_source": "bytea",
+        "actor": "text",
+    },
+)
+
+
+@dataclass(slots=True)
+class ProfileRow:
+    """A profile's counters. Times in microseconds; `revenue` is a sum per currency in 1/10,000 units."""
+
+    id: int
+    public_id: uuid.UUID
+    person_id: int
+    created_at: int
+    first_seen: int
+    last_seen: int
+    event_count: int = 0
+    purchase_count: int = 0
+    first_purchase: int | None = None
+    last_purchase: int | None = None
+    revenue: dict[str, int] | None = None
+
+    def see(self, ts: int) -> None:
+        """Count an event at `ts`."""
+        self.event_count += 1
+        self.first_seen = min(self.first_seen, ts)
+        self.last_seen = max(self.last_seen, ts)
+
+    def buy(self, ts: int, amount: int, currency: str) -> None:
+        """Count a purchase at `ts` of `amount` in 1/10,000 units of `currency`."""
+        self.purchase_count += 1
+        self.first_purchase = ts if self.first_purchase is None else min(self.first_purchase, ts)
+        self.last_purchase = ts if self.last_purchase is None else max(self.last_purchase, ts)
+        revenue = self.revenue = self.revenue or {}
+        revenue[currency] = revenue.get(currency, 0) + amount
+
+
+def load_profiles(db: Database, ids: Iterable[int]) -> dict[int, ProfileRow]:
+    """The profiles of `ids`: one query."""
+    rows = db.rows_in(
+        "select id, public_id, person_id, created_at, first_seen, last_seen, event_count, purchase_count,"
+        " first_purchase, last_purchase, revenue from profiles_profile where id {in}",
+        ids,
+        "bigint",
+    )
+    return {row[0]: _row(row) for row in rows}
+
+
+def new_profile(profile_id: int, *, ts: int, now: int) -> ProfileRow:
+    """A profile that is a person of its own, first seen at `ts`."""
+    return ProfileRow(profile_id, uuid7(now), profile_id, now, ts, ts)
+
+
+def store_profiles(
+    db: Database, rows: Iterable[ProfileRow], *, people: Mapping[int, int], moved: Mapping[int, int], now: int
+) -> None:
+    """Write counters and new profiles, and move whole people: two queries.
+
+    `people` gives the person of each profile that is new; `moved` old person → the person that it became part of.
+    """
+    db.upsert(
+        PROFILES,
+        [
+            (
+                row.id,
+                row.public_id,
+                people.get(row.id, row.person_id),
+                row.created_at,
+                now,
+                row.first_seen,
+                row.last_seen,
+                row.event_count,
+                row.purchase_count,
+                row.first_purchase,
+                row.last_purchase,
+                msgspec.json.encode(row.revenue or {}).decode(),
+            )
+            for row in rows
+        ],
+    )
+    move_people(db, moved)
+
+
+def move_people(db: Database, moved: Mapping[int, int]) -> None:
+    """Give every profile of the people that are keys the person that is the value: one query."""
+    pairs = [(final, person) for person, final in moved.items()]
+    if db.postgres and pairs:
+        finals, persons = zip(*pairs, strict=True)
+        db.execute(
+            "update profiles_profile p set person_id = k.final from unnest(?::bigint[], ?::bigint[]) k(final, person)"
+            " where p.person_id = k.person",
+            (list(finals), list(persons)),
+        )
+    elif pairs:
+        db.many("update profiles_profile set person_id = ? where person_id = ?", pairs)
+
+
+def _row(row: tuple[Any, ...]) -> ProfileRow:
+    values = list(row)
+    values[1] = values[1] if isinstance(values[1], uuid.UUID) else uuid.UUID(str(values[1]))
+    values[10] = msgspec.json.decode(str(values[10]))
+    return ProfileRow(*values)
