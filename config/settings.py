@@ -96,6 +96,7 @@ INSTALLED_APPS = [
     "cdp.traits",
     "cdp.consents",
     "cdp.events",
+    "cdp.customer360",
     "cdp.pipeline",
     "config",
 ]
