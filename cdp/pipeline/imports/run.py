@@ -17,7 +17,7 @@ from django.utils import timezone
 from cdp.access.source import SourceRef, source_named
 from cdp.core.clock import now_us
 from cdp.core.errors import Conflict, Invalid, Unavailable
-from cdp.pipeline.accept import ACCEPTED, REJECTED, accept
+from cdp.pipeline.accept import REJECTED, accept
 from cdp.pipeline.imports.mapping import ColumnMap
 from cdp.pipeline.imports.messages import MessageMaker, RowRefused
 from cdp.pipeline.imports.numbering import Numbering
@@ -25,6 +25,7 @@ from cdp.pipeline.imports.report import ErrorReport, report_path
 from cdp.pipeline.imports.rows import BadRow, Row, RowFile
 from cdp.pipeline.message import HISTORICAL
 from cdp.pipeline.models import ImportRun
+from cdp.pipeline.writer import ACCEPTED
 
 CHUNK = 2000
 _PATIENCE_SECONDS = 120.0
