@@ -96,7 +96,9 @@ INSTALLED_APPS = [
     "cdp.traits",
     "cdp.consents",
     "cdp.events",
+    "cdp.customer360",
     "cdp.pipeline",
+    "config",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -204,6 +206,8 @@ if not REDIS_URL:
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_REDIRECT_STDOUTS = False
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = bool(REDIS_URL)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 
 # --- Ingestion (WIRE.md) ----------------------------------------------------------------------------------------------
@@ -219,11 +223,20 @@ DEFAULT_PHONE_REGION = env.text("DEFAULT_PHONE_REGION", "LT")
 KEEP_FULL_IP = env.flag("KEEP_FULL_IP", False)
 MICRO_BATCH = env.integer("MICRO_BATCH", 2000, low=1, high=20_000)
 
+LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", "DEBUG", "INFO", "WARNING", "ERROR")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO")},
-    "loggers": {"django.request": {"level": "ERROR"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        # One line for every sweep says nothing.
+        "celery.beat": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.worker.request": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+        "uvicorn.error": {"level": "WARNING"},
+    },
 }

@@ -122,10 +122,6 @@ class Database:
         """Insert those of `rows` that break no unique key."""
         self._many(table.insert(self.postgres, "on conflict do nothing"), rows)
 
-    def insert_or(self, table: Table, rows: Sequence[Row], conflict: str) -> None:
-        """Insert `rows` with an `on conflict` clause of one's own."""
-        self._many(table.insert(self.postgres, conflict), rows)
-
     def upsert(self, table: Table, rows: Sequence[Row]) -> None:
         """Insert `rows`, overwriting where the key is there."""
         self._many(table.upsert(self.postgres), rows)
