@@ -1,5 +1,8 @@
 """A source as the pipeline needs it: a small frozen value instead of a row."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import msgspec
 
 from cdp.access.models import Source
@@ -26,6 +29,15 @@ class SourceRef(msgspec.Struct, frozen=True):
             allowed_origins=tuple(source.allowed_origins),
             rate_limit=source.rate_limit,
         )
+
+
+SOURCES_SQL = "select 'source', id, name, priority, 0, 0, kind = 'server', false, false from access_source"
+"""A SELECT in the shape of `cdp.identities.rules.RULES_SQL`."""
+
+
+def sources_of(rows: Iterable[tuple[Any, ...]]) -> dict[int, SourceRef]:
+    """The sources in rows of `SOURCES_SQL` by id, as processing needs them; rows of another part are passed over."""
+    return {row[1]: SourceRef(row[1], row[2], bool(row[6]), row[3]) for row in rows if row[0] == "source"}
 
 
 def source_named(name: str, *, priority: int = 100) -> SourceRef:

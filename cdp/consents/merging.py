@@ -2,7 +2,7 @@
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from cdp.core.bulk import Database, Table
 from cdp.core.ids import uuid7
@@ -18,33 +18,28 @@ RECORDS = Table(
         "expires_at": "bigint",
         "source": "text",
         "cause": "text",
-        "merge_id": "bigint",
+        "merge": "uuid",
         "body": "bytea",
     },
 )
 
 
 def restrict_consents(db: Database, merges: Sequence[tuple[uuid.UUID, int, int]], *, now: int) -> None:
-    """For merges (public id, target profile, source profile) that are written while their people are still apart:
+    """For merges (public id, target profile, source profile) whose people are still apart in the store:
 
     where one side granted a type and the other one withdrew it, add a ledger row `cause=merge` that withdraws it on the
-    granting side. It counts while that merge is active; a later grant wins by its time. Three queries at most.
+    granting side. It counts while that merge is active; a later grant wins by its time. Two queries at most.
     """
     if not merges:
         return
-    numbers = dict(
-        db.rows_in("select public_id, id from profiles_merge where public_id {in}", _ids(db, merges), "uuid")
-    )
-    people = _people(db, {profile for _, target, source in merges for profile in (target, source)})
-    states = _states(db, set(people.values()), now=now)
+    states, people = _states(db, {profile for _, target, source in merges for profile in (target, source)}, now=now)
     rows = []
     for public_id, target, source in merges:
         one, other = states[people.get(target, target)], states[people.get(source, source)]
-        number = numbers.get(public_id, numbers.get(public_id.hex))
         for kind in sorted(one.keys() & other.keys()):
             if one[kind] != other[kind]:
                 granting = target if one[kind] else source
-                rows.append((uuid7(now), granting, kind, False, now, None, "merge", "merge", number, None))
+                rows.append((uuid7(now), granting, kind, False, now, None, "merge", "merge", public_id, None))
                 one[kind] = other[kind] = False
         merged = {**one, **other}
         one.update(merged)
@@ -52,27 +47,25 @@ def restrict_consents(db: Database, merges: Sequence[tuple[uuid.UUID, int, int]]
     db.insert(RECORDS, rows)
 
 
-def _ids(db: Database, merges: Iterable[tuple[uuid.UUID, int, int]]) -> list[uuid.UUID | str]:
-    return [public_id if db.postgres else public_id.hex for public_id, _, _ in merges]
+def _states(db: Database, profiles: set[int], *, now: int) -> tuple[dict[int, dict[str, bool]], dict[int, int]]:
+    """What each person's consents are now (the newest row that has not expired and whose merge, if any, is active),
 
-
-def _people(db: Database, profiles: set[int]) -> dict[int, int]:
-    return dict(db.rows_in("select id, person_id from profiles_profile where id {in}", profiles, "bigint"))
-
-
-def _states(db: Database, people: set[int], *, now: int) -> dict[int, dict[str, bool]]:
-    """What each person's consents are now: the newest row that has not expired and whose merge, if any, is active."""
+    and the person of each of `profiles` about whom the ledger has a row.
+    """
     rows = db.rows_in(
-        "select p.person_id, c.type, c.granted, c.expires_at from consents_consentrecord c"
-        " join profiles_profile p on p.id = c.profile_id left join profiles_merge m on m.id = c.merge_id"
-        " where (c.merge_id is null or m.active) and p.person_id {in} order by c.at, c.id",
-        people,
+        "select f.id, f.person_id, c.id, c.type, c.granted, c.expires_at from profiles_profile f"
+        " join profiles_profile p on p.person_id = f.person_id"
+        " join consents_consentrecord c on c.profile_id = p.id left join profiles_merge m on m.public_id = c.merge"
+        " where (c.merge is null or m.active) and f.id {in} order by c.at, c.id",
+        profiles,
         "bigint",
     )
     states: dict[int, dict[str, bool]] = defaultdict(dict)
-    for person, kind, granted, expires_at in rows:
+    people: dict[int, int] = {}
+    for profile, person, _, kind, granted, expires_at in rows:
+        people[profile] = person
         if expires_at is not None and expires_at <= now:
             states[person].pop(kind, None)
         else:
             states[person][kind] = bool(granted)
-    return states
+    return states, people

@@ -12,7 +12,7 @@ from cdp.core.bulk import Database
 from cdp.core.clock import now_us
 from cdp.core.errors import Invalid
 from cdp.identities.population import LOG
-from cdp.pipeline.lease import exclusive
+from cdp.pipeline.lease import exclusive, ground
 from cdp.pipeline.message import Envelope, digest_of, seal
 from cdp.pipeline.plan import Waiting, make_plan
 from cdp.profiles.models import Profile
@@ -37,7 +37,7 @@ def create_profile(message: dict[str, Any], *, source: SourceRef) -> Creation:
     body = seal(settings.KEYRING, Envelope(msgspec.Raw(raw)))
     waiting = [Waiting(0, digest_of(source.id, message_id), source.id, now, body)]
     with exclusive() as db:
-        plan = make_plan(db, waiting, now=now, nameless=True)
+        plan = make_plan(db, waiting, ground(db), now=now, nameless=True)
         if plan.failures:
             raise Invalid(plan.failures[0].reason, code=plan.failures[0].code)
         plan.write(db)
