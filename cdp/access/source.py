@@ -1,5 +1,8 @@
 """A source as the pipeline needs it: a small frozen value instead of a row."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import msgspec
 
 from cdp.access.models import Source
@@ -28,7 +31,21 @@ class SourceRef(msgspec.Struct, frozen=True):
         )
 
 
-def source_named(name: str) -> SourceRef:
-    """The server source called `name`, made if there is none: what imports and the REST API write as."""
-    source, _ = Source.objects.get_or_create(name=name, defaults={"kind": Source.Kind.SERVER})
+SOURCES_SQL = "select 'source', id, name, priority, 0, 0, kind = 'server', false, false from access_source"
+"""A SELECT in the shape of `cdp.identities.rules.RULES_SQL`."""
+
+
+def sources_of(rows: Iterable[tuple[Any, ...]]) -> dict[int, SourceRef]:
+    """The sources in rows of `SOURCES_SQL` by id, as processing needs them; rows of another part are passed over."""
+    return {row[1]: SourceRef(row[1], row[2], bool(row[6]), row[3]) for row in rows if row[0] == "source"}
+
+
+def source_named(name: str, *, priority: int = 100) -> SourceRef:
+    """The server source called `name`, made if there is none: what imports write as."""
+    source, _ = Source.objects.get_or_create(name=name, defaults={"kind": Source.Kind.SERVER, "priority": priority})
     return SourceRef.of(source)
+
+
+def api_source() -> SourceRef:
+    """The source that the REST API and the admin write as. A person's own correction ranks before what streams in."""
+    return source_named("api", priority=50)

@@ -34,7 +34,7 @@ class ConsentRecord(models.Model):
     expires_at = models.BigIntegerField(null=True)
     source = models.CharField(max_length=100, blank=True)
     cause = models.CharField(max_length=10, default="statement")
-    merge_id = models.BigIntegerField(null=True, db_index=True)
+    merge = models.UUIDField(null=True, db_index=True, help_text="Public id of the merge that wrote it.")
     body = models.BinaryField(null=True)
 
     class Meta:

@@ -94,6 +94,18 @@ class Database:
         clause, bound = self._list(wanted, kind)
         return self.rows(sql.replace("{in}", clause), [*params, *bound])
 
+    def rows_in_each(self, parts: Sequence[tuple[str, Iterable[Any], str, Sequence[Any]]]) -> list[tuple[Any, ...]]:
+        """Rows of several `rows_in` of the same shape, each (sql, values, kind, params), in one UNION ALL."""
+        texts: list[str] = []
+        bound: list[Any] = []
+        for sql, values, kind, params in parts:
+            wanted = list(values)
+            if wanted:
+                clause, given = self._list(wanted, kind)
+                texts.append(sql.replace("{in}", clause))
+                bound += [*params, *given]
+        return self.rows(" union all ".join(texts), bound) if texts else []
+
     def execute_in(self, sql: str, values: Iterable[Any], kind: str, params: Sequence[Any] = ()) -> int:
         """Like `rows_in` for a statement without rows; returns the number of rows touched."""
         wanted = list(values)
@@ -110,10 +122,6 @@ class Database:
         """Insert those of `rows` that break no unique key."""
         self._many(table.insert(self.postgres, "on conflict do nothing"), rows)
 
-    def insert_or(self, table: Table, rows: Sequence[Row], conflict: str) -> None:
-        """Insert `rows` with an `on conflict` clause of one's own."""
-        self._many(table.insert(self.postgres, conflict), rows)
-
     def upsert(self, table: Table, rows: Sequence[Row]) -> None:
         """Insert `rows`, overwriting where the key is there."""
         self._many(table.upsert(self.postgres), rows)
@@ -127,15 +135,17 @@ class Database:
         self.queries += 1
         self.connection.executemany(sql, rows)
 
-    def new_ids(self, table: str, count: int) -> Iterator[int]:
-        """`count` primary keys that no row has. On SQLite this is safe only under the processing fence."""
-        if not count:
-            return iter(())
+    def new_ids(self, *tables: str, count: int) -> list[Iterator[int]]:
+        """For each of `tables` `count` primary keys that no row has: one query.
+
+        On SQLite this is safe only under the processing fence.
+        """
         if self.postgres:
-            sql = "select nextval(pg_get_serial_sequence(?::text, 'id')) from generate_series(1, ?::int)"
-            return iter([row[0] for row in self.rows(sql, (table, count))])
-        last = self.rows("select coalesce((select seq from sqlite_sequence where name = ?), 0)", (table,))[0][0]
-        return iter(range(last + 1, last + 1 + count))
+            columns = ", ".join(f"nextval(pg_get_serial_sequence('{table}', 'id'))" for table in tables)
+            rows = self.rows(f"select {columns} from generate_series(1, ?::int)", (count,))
+            return [iter(ids) for ids in zip(*rows, strict=True)] if rows else [iter(()) for _ in tables]
+        last = dict(self.rows("select name, seq from sqlite_sequence"))
+        return [iter(range(last.get(table, 0) + 1, last.get(table, 0) + 1 + count)) for table in tables]
 
     def _many(self, sql: str, rows: Sequence[Row]) -> None:
         if not rows:

@@ -1,6 +1,7 @@
 """JSON in one place: msgspec, which refuses NaN and infinity and is ten times as fast as the standard one."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ def decode(data: bytes | memoryview | str) -> Any:
 
 
 _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
+_QUOTE = ord('"')
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -26,15 +28,19 @@ def nested_deeper(text: bytes, limit: int) -> bool:
     if text.count(b"{") + text.count(b"[") <= limit:
         return False
     level = 0
-    for token in _TOKENS.finditer(text):
-        first = text[token.start()]
-        if first in b"[{":
-            level += 1
-            if level > limit:
-                return True
-        elif first in b"]}":
-            level -= 1
+    for _, bracket in brackets(text):
+        level += 1 if bracket in b"[{" else -1
+        if level > limit:
+            return True
     return False
+
+
+def brackets(text: bytes) -> Iterator[tuple[int, int]]:
+    """Position and byte of every bracket and brace of a JSON text that stands in no string."""
+    for token in _TOKENS.finditer(text):
+        position = token.start()
+        if text[position] != _QUOTE:
+            yield position, text[position]
 
 
 def has_nul(text: bytes) -> bool:

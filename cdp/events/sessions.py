@@ -6,7 +6,7 @@ client named by an id holds all events with that id; one that was stopped takes 
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -71,19 +71,17 @@ class Sessions:
         self._new: list[SessionRow] = []
 
     def load(self, db: Database, spans: Mapping[int, tuple[int, int]], keys: Iterable[bytes]) -> None:
-        """Read the sessions near `spans` (profile → first and last event time) and those of `keys`: two queries."""
-        if spans:
-            low = min(span[0] for span in spans.values()) - GAP
-            high = max(span[1] for span in spans.values()) + GAP
-            sql = f"{_SELECT} where key is null and last >= ? and started <= ? and profile_id {{in}}"
-            for row in db.rows_in(sql, spans, "bigint", (low, high)):
-                session = _session(row)
-                self._timed[session.profile_id].append(session)
-                self._stored.append(session)
-        for row in db.rows_in(f"{_SELECT} where key {{in}}", keys, "bytea"):
+        """Read the sessions near `spans` (profile → first and last event time) and those of `keys`: one query."""
+        low = min((span[0] for span in spans.values()), default=0) - GAP
+        high = max((span[1] for span in spans.values()), default=0) + GAP
+        near = f"{_SELECT} where key is null and last >= ? and started <= ? and profile_id {{in}}"
+        named = f"{_SELECT} where key {{in}}"
+        for row in db.rows_in_each([(near, spans, "bigint", (low, high)), (named, keys, "bytea", ())]):
             session = _session(row)
             self._stored.append(session)
-            if session.key is not None:
+            if session.key is None:
+                self._timed[session.profile_id].append(session)
+            else:
                 self._named[session.profile_id, session.key] = session
 
     def place(self, profile_id: int, ts: int, *, key: bytes | None, context: Mapping[str, Any]) -> SessionRow:
@@ -111,14 +109,14 @@ class Sessions:
         session.changed = True
         return session
 
-    def assign_ids(self, db: Database) -> None:
-        """Give the new sessions their ids: under the fence, one query."""
-        living = [row for row in self._new if row.into is None]
-        for row, row_id in zip(living, db.new_ids("events_session", len(living)), strict=True):
-            row.id = row_id
+    def assign_ids(self, ids: Iterator[int]) -> None:
+        """Give the new sessions their ids."""
+        for row in self._new:
+            if row.into is None:
+                row.id = next(ids)
 
     def store(self, db: Database) -> None:
-        """Write what changed, after `assign_ids`: at most three queries (one more per store for joined sessions)."""
+        """Write what changed, after `assign_ids`: at most three queries."""
         gone = [row for row in self._stored if row.into is not None]
         living = [row for row in (*self._new, *self._stored) if row.into is None and row.changed]
         db.upsert(

@@ -87,12 +87,14 @@ class IdentityLog(models.Model):
 
     class Kind(models.TextChoices):
         CREATE = "create", "Profile created"
+        ATTACH = "attach", "Identifier added on request"
         MERGE = "merge", "People merged"
         DEMOTE = "demote", "Identifier left out"
         REFUSE = "refuse", "Merge refused"
         UNMERGE = "unmerge", "People separated"
         BLOCK = "block", "Value blocked"
         CAP = "cap", "Cap reached"
+        DELETE = "delete", "Person deleted on request"
 
     id = models.BigAutoField(primary_key=True)
     at = models.BigIntegerField()

@@ -58,7 +58,7 @@ def load_population(
     addressed: Mapping[int, int],
     now: int,
 ) -> Population:
-    """What is stored about the candidates of `messages`: at most six queries.
+    """What is stored about the candidates of `messages`: three queries.
 
     `versions` gives for each candidate's digest the digests under all active keys; `addressed` maps profiles that
     messages name directly to their people.
@@ -143,40 +143,43 @@ def _undecided(
     return digests, people
 
 
+_MERGES = (
+    "select 'merges' as part, p.person_id as a, count(*) as b, 0 as c, 0 as d, cast(null as bytea) as digest"
+    " from profiles_merge m"
+    " join profiles_profile p on p.id = m.target_id where m.created_at > ? and p.person_id {in} group by p.person_id"
+)
+_APART = (
+    "select 'apart', k.first_id, f.person_id, k.second_id, s.person_id, cast(null as bytea) from profiles_keepapart k"
+    " join profiles_profile f on f.id = k.first_id join profiles_profile s on s.id = k.second_id"
+    " where k.lifted_at is null and f.person_id {in}"
+)
+_JOINED = (
+    "select 'joined', 0, count(*), 0, 0, via from (select via_target as via, created_at from profiles_merge"
+    " union all select via_source, created_at from profiles_merge) m"
+    " where created_at > ? and via {in} group by via"
+)
+_HELD = (
+    "select 'held', 0, 0, 0, 0, digest from identities_quarantinedidentifier where released_at is null and digest {in}"
+)
+
+
 def _load_history(db: Database, population: Population, people: set[int], digests: set[bytes], *, now: int) -> None:
-    rows = db.rows_in(
-        "select p.person_id, count(*) from profiles_merge m join profiles_profile p on p.id = m.target_id"
-        " where m.created_at > ? and p.person_id {in} group by p.person_id",
-        people,
-        "bigint",
-        (now - MERGE_CAP_WINDOW,),
+    """What keeps people apart, how many merges they had of late, how many people a value joined, which are held."""
+    rows = db.rows_in_each(
+        [
+            (_MERGES, people, "bigint", (now - MERGE_CAP_WINDOW,)),
+            (_APART, people, "bigint", ()),
+            (_JOINED, digests, "bytea", (now - JOIN_WINDOW,)),
+            (_HELD, digests, "bytea", ()),
+        ]
     )
-    for person, count in rows:
-        population.people[person].merges = count
-    rows = db.rows_in(
-        "select k.first_id, f.person_id, k.second_id, s.person_id from profiles_keepapart k"
-        " join profiles_profile f on f.id = k.first_id join profiles_profile s on s.id = k.second_id"
-        " where k.lifted_at is null and f.person_id {in}",
-        people,
-        "bigint",
-    )
-    for first, first_person, second, second_person in rows:
-        if second_person in people:
-            population.person[first], population.person[second] = first_person, second_person
-            population.apart[first].add(second)
-    rows = db.rows_in(
-        "select via, count(*) from (select via_target as via, created_at from profiles_merge"
-        " union all select via_source, created_at from profiles_merge) m"
-        " where created_at > ? and via {in} group by via",
-        digests,
-        "bytea",
-        (now - JOIN_WINDOW,),
-    )
-    for via, count in rows:
-        population.joined[bytes(via)] = count
-    rows = db.rows_in(
-        "select digest from identities_quarantinedidentifier where released_at is null and digest {in}",
-        digests,
-        "bytea",
-    )
-    population.quarantined = {bytes(row[0]) for row in rows}
+    for part, a, b, c, d, digest in rows:
+        if part == "merges":
+            population.people[a].merges = b
+        elif part == "apart" and d in people:
+            population.person[a], population.person[c] = b, d
+            population.apart[a].add(c)
+        elif part == "joined":
+            population.joined[bytes(digest)] = b
+        elif part == "held":
+            population.quarantined.add(bytes(digest))

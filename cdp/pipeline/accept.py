@@ -4,16 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from django.db import connection, transaction
+from django.db import transaction
 
 from cdp.access.source import SourceRef
-from cdp.core.bulk import Database
+from cdp.core import clock
 from cdp.pipeline.check import checked
+from cdp.pipeline.lease import database
 from cdp.pipeline.message import Envelope, tail_of
-from cdp.pipeline.writer import kept, refused, write
+from cdp.pipeline.writer import ACCEPTED, DUPLICATE, kept, refused, write
 
-ACCEPTED = "accepted"
-DUPLICATE = "duplicate"
 REJECTED = "rejected"
 
 
@@ -48,7 +47,7 @@ def accept(
     rows = [kept(message, source.id, received, tail) for message in found if not message.code]
     refusals = [refused(message, source.id, received, envelope) for message in found if message.code]
     with transaction.atomic():
-        known = write(django_database(), rows, refusals)
+        known = write(database(), rows, refusals, day=received // clock.DAY)
     outcomes = []
     for index, message in enumerate(found):
         status = REJECTED if message.code else DUPLICATE if message.digest in known else ACCEPTED
@@ -56,9 +55,3 @@ def accept(
             known.add(message.digest)
         outcomes.append(Outcome(index, message.digest, status, message.message_id, message.code, message.reason))
     return outcomes
-
-
-def django_database() -> Database:
-    """Set-based SQL on this thread's Django connection, in the transaction that is open there."""
-    connection.ensure_connection()
-    return Database(connection.connection, postgres=connection.vendor == "postgresql")

@@ -12,6 +12,7 @@ from cdp.access.source import SourceRef
 from cdp.core import clock
 from cdp.core.json import has_nul, nested_deeper
 from cdp.pipeline.message import CALLS, MAX_NESTING, Message, derived_message_id, digest_of
+from cdp.pipeline.reading import corrected_time
 
 MAX_MESSAGE_ID = 100
 MAX_NAME = 200
@@ -54,7 +55,7 @@ def checked(raw: bytes, *, source: SourceRef, received: int, sent_at: object = N
     """
     try:
         message, raw = _decoded(raw, call)
-        _require(message, source, received, message.sent_at if sent_at is None else sent_at)
+        _require(message, source, received, sent_at)
         message_id = _message_id(message, raw)
         return Checked(raw, digest_of(source.id, message_id), message_id)
     except _Refusal as refusal:
@@ -115,7 +116,7 @@ def _require(message: _Incoming, source: SourceRef, received: int, sent_at: obje
             raise _Refusal("event_name_too_long", f"The name of an `event` may have {MAX_NAME} characters.")
     elif message.type == "alias" and not _given(message.previous_id) and not _given(message.anonymous_id):
         raise _Refusal("missing_previous_id", "An alias call needs `previousId` beside `userId`.")
-    if not source.trusted and _age(message, received, sent_at) > BROWSER_HISTORY:
+    if not source.trusted and corrected_time(message, sent_at, received, []) < received - BROWSER_HISTORY:
         raise _Refusal("timestamp_too_old", "A browser source may send what is at most 7 days old.")
 
 
@@ -128,16 +129,6 @@ def _named(message: _Incoming) -> bool:
     if any(_given(part.get(code)) for part in people for code in ("email", "phone")):
         return True
     return bool(context.get("externalIds")) or (isinstance(device, dict) and _given(device.get("id")))
-
-
-def _age(message: _Incoming, received: int, sent_at: object) -> int:
-    """How long before it arrived the message happened, by the client's own clock when it said when it sent it."""
-    said = message.original_timestamp if message.timestamp is None else message.timestamp
-    moment = clock.parse_time(said)
-    if moment is None:
-        return 0
-    sent = clock.parse_time(sent_at)
-    return (received if sent is None else sent) - moment
 
 
 def _message_id(message: _Incoming, raw: bytes) -> str:

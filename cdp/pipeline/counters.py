@@ -9,10 +9,10 @@ _COUNTERS = Table(
     {"day": "integer", "source_id": "integer", "outcome": "text", "count": "bigint"},
     ("day", "source_id", "outcome"),
 )
-_ADD = "on conflict (day, source_id, outcome) do update set count = pipeline_counter.count + excluded.count"
+ADD = "on conflict (day, source_id, outcome) do update set count = pipeline_counter.count + excluded.count"
 
 
 def count(db: Database, outcomes: Mapping[tuple[int, str], int], *, day: int) -> None:
     """Add to the counters of `day` (days since 1970), in the open transaction: one statement."""
     rows = [(day, source, outcome, number) for (source, outcome), number in sorted(outcomes.items()) if number]
-    db.insert(_COUNTERS, rows, conflict=_ADD)
+    db.insert(_COUNTERS, rows, conflict=ADD)

@@ -10,12 +10,15 @@ import socket
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import connection, transaction
 
+from cdp.access.source import SOURCES_SQL, SourceRef, sources_of
 from cdp.core.bulk import Database
 from cdp.core.clock import SECOND, now_us
+from cdp.identities.rules import RULES_SQL, Rules, rules_of
 
 LEASE = 10 * SECOND
 HOLDER = f"{socket.gethostname()[:20]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
@@ -31,34 +34,69 @@ def database() -> Database:
     return Database(connection.connection, postgres=connection.vendor == "postgresql")
 
 
-def fence(db: Database) -> int:
-    """The number to plan under. Makes sure that this process knows the keys the stored rows are indexed with."""
-    number, key_version = db.rows("select fence, key_version from pipeline_processinglease where id = 1")[0]
-    if key_version > settings.KEYRING.current:
-        settings.KEYRING.refresh()
-    return int(number)
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a plan stands on: the fence it was made under, the rules of identity and the sources."""
+
+    fence: int
+    rules: Rules
+    sources: dict[int, SourceRef]
+
+
+_FENCE_SQL = "select 'fence', fence, '', key_version, 0, 0, false, false, false from pipeline_processinglease"
+
+
+def ground(db: Database) -> Ground:
+    """Everything that configures a micro-batch: one query.
+
+    Makes sure that this process knows the key that stored rows are indexed with.
+    """
+    rows = db.rows(f"{_FENCE_SQL} union all {RULES_SQL} union all {SOURCES_SQL}")
+    number, key_version = next((row[1], row[3]) for row in rows if row[0] == "fence")
+    _know_key(key_version)
+    return Ground(number, rules_of(rows, region=settings.DEFAULT_PHONE_REGION), sources_of(rows))
+
+
+_held: dict[str, int] = {}
 
 
 def take_lease(db: Database, *, holder: str = HOLDER) -> bool:
-    """Whether this process may plan the next micro-batch; false while another one lives."""
+    """Whether this process may plan the next micro-batch; false while another one lives.
+
+    A lease with more than half its time left is not asked for again: writing a batch prolongs it.
+    """
     now = now_us()
+    if _held.get(holder, 0) > now + LEASE // 2:
+        return True
     sql = (
         "update pipeline_processinglease set holder = ?, expires_at = ?"
         " where id = 1 and (holder = ? or holder = '' or expires_at < ?)"
     )
-    return db.execute(sql, (holder, now + LEASE, holder, now)) == 1
+    if db.execute(sql, (holder, now + LEASE, holder, now)) != 1:
+        return False
+    _held[holder] = now + LEASE
+    return True
+
+
+def forget_lease() -> None:
+    """Ask the store again at the next micro-batch."""
+    _held.clear()
 
 
 def release_lease(db: Database, *, holder: str = HOLDER) -> None:
     """Let another process go on at once."""
+    _held.pop(holder, None)
     db.execute("update pipeline_processinglease set holder = '', expires_at = 0 where id = 1 and holder = ?", (holder,))
 
 
 def pass_fence(db: Database, planned_under: int, *, holder: str = HOLDER) -> None:
     """Lock the fence until the transaction ends and raise it. Raises FenceLost when it is not `planned_under`."""
     sql = "update pipeline_processinglease set fence = fence + 1, holder = ?, expires_at = ? where id = 1 and fence = ?"
-    if db.execute(sql, (holder, now_us() + LEASE, planned_under)) != 1:
+    until = now_us() + LEASE
+    if db.execute(sql, (holder, until, planned_under)) != 1:
+        _held.pop(holder, None)
         raise FenceLost
+    _held[holder] = until
 
 
 @contextmanager
@@ -67,8 +105,14 @@ def exclusive() -> Iterator[Database]:
 
     On PostgreSQL it locks the lease row; on SQLite the transaction is IMMEDIATE, so it holds the write lock anyway.
     """
-    with transaction.atomic():
+    with connection.wrap_database_errors, transaction.atomic():
         db = database()
-        db.execute("update pipeline_processinglease set fence = fence + 1 where id = 1")
-        fence(db)
+        sql = "update pipeline_processinglease set fence = fence + 1 where id = 1 returning key_version"
+        _know_key(db.rows(sql)[0][0])
         yield db
+
+
+def _know_key(version: int) -> None:
+    """Read the key ring again when stored rows are indexed with a newer key than this process knows."""
+    if version > settings.KEYRING.current:
+        settings.KEYRING.refresh()

@@ -5,15 +5,15 @@ Reads and thinks without a lock. `Plan.write` is called inside the transaction t
 
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 from django.conf import settings
 
-from cdp.access.models import Source
 from cdp.access.source import SourceRef
+from cdp.consents.merging import restrict_consents
 from cdp.core.bulk import Database
 from cdp.core.clock import DAY
 from cdp.core.crypto import KeyMissing
@@ -23,8 +23,8 @@ from cdp.events.sessions import SessionRow, Sessions
 from cdp.identities.decisions import Decision
 from cdp.identities.population import load_population, store_population
 from cdp.identities.resolve import Candidate, Population, Resolution, Resolver
-from cdp.identities.rules import load_rules
 from cdp.pipeline.counters import count
+from cdp.pipeline.lease import Ground
 from cdp.pipeline.message import CALLS, unseal
 from cdp.pipeline.reading import Reader, Reading
 from cdp.profiles.models import Profile
@@ -67,6 +67,7 @@ class Plan:
     documents: dict[int, Document] = field(default_factory=dict)
     changed: set[int] = field(default_factory=set)
     sessions: Sessions = field(default_factory=Sessions)
+    session_ids: Iterator[int] = field(default_factory=lambda: iter(()))
     placed: list[SessionRow | None] = field(default_factory=list)
     outcomes: Counter[tuple[int, str]] = field(default_factory=Counter)
 
@@ -75,7 +76,7 @@ class Plan:
         if self.population is not None:
             self._write_identities(db, self.population)
         store_documents(db, {profile: self.documents[profile] for profile in self.changed}, now=self.now)
-        self.sessions.assign_ids(db)
+        self.sessions.assign_ids(self.session_ids)
         self.sessions.store(db)
         db.insert(EVENTS, [self._event_row(n) for n in range(len(self.readings))])
         db.insert_missing(QUARANTINE, [_quarantine_row(failure) for failure in self.failures])
@@ -86,8 +87,6 @@ class Plan:
         people = {profile: population.find(profile) for profile in population.created}
         born = set(population.created)
         moved = {person: final for person, final in population.moved().items() if person not in born}
-        store_profiles(db, self.profiles.values(), people=people, moved=moved, now=self.now)
-        store_population(db, population, key_version=settings.KEYRING.current, now=self.now)
         db.insert(
             MERGES,
             [
@@ -107,6 +106,9 @@ class Plan:
                 for new in population.merges
             ],
         )
+        restrict_consents(db, [(m.public_id, m.target_id, m.source_id) for m in population.merges], now=self.now)
+        store_profiles(db, self.profiles.values(), people=people, moved=moved, now=self.now)
+        store_population(db, population, key_version=settings.KEYRING.current, now=self.now)
 
     def _event_row(self, n: int) -> tuple[Any, ...]:
         reading, resolution, session = self.readings[n], self.resolutions[n], self.placed[n]
@@ -131,11 +133,14 @@ class Plan:
         )
 
 
-def make_plan(db: Database, waiting: Sequence[Waiting], *, now: int) -> Plan:
-    """Read, decode, resolve, fold in traits and place in sessions: everything but the writing."""
+def make_plan(db: Database, waiting: Sequence[Waiting], base: Ground, *, now: int, nameless: bool = False) -> Plan:
+    """Read, decode, resolve, fold in traits and place in sessions: everything but the writing.
+
+    `nameless` lets a message without any usable identifier make a profile, which only an API user may ask for.
+    """
     plan = Plan(now=now, waiting=waiting)
-    reader = Reader(load_rules(db, region=settings.DEFAULT_PHONE_REGION), settings.KEYRING)
-    _read(plan, reader)
+    reader = Reader(base.rules, settings.KEYRING)
+    _read(plan, reader, base.sources, nameless=nameless)
     if plan.readings:
         _resolve(db, plan, reader)
         _apply_traits(db, plan)
@@ -145,8 +150,7 @@ def make_plan(db: Database, waiting: Sequence[Waiting], *, now: int) -> Plan:
     return plan
 
 
-def _read(plan: Plan, reader: Reader) -> None:
-    sources = {row.pk: SourceRef.of(row) for row in Source.objects.filter(pk__in={w.source_id for w in plan.waiting})}
+def _read(plan: Plan, reader: Reader, sources: Mapping[int, SourceRef], *, nameless: bool) -> None:
     for row in plan.waiting:
         source = sources.get(row.source_id)
         if source is None:
@@ -162,7 +166,7 @@ def _read(plan: Plan, reader: Reader) -> None:
             plan.failures.append(Failure(row, "unreadable", f"It is no message ({type(error).__name__})."))
             continue
         addressed = reading.message.profile_id is not None and source.trusted
-        if not addressed and not any(candidate.links for candidate in reading.candidates):
+        if not addressed and not nameless and not any(candidate.links for candidate in reading.candidates):
             reason = "None of its identifiers can be used: each is blocked, or not trusted from this kind of source."
             plan.failures.append(Failure(row, "no_usable_identifier", reason))
             continue
@@ -180,7 +184,8 @@ def _resolve(db: Database, plan: Plan, reader: Reader) -> None:
         now=plan.now,
     )
     plan.population = population
-    resolver = Resolver(population, reader.rules.kinds.values(), db.new_ids("profiles_profile", len(plan.readings)))
+    profile_ids, plan.session_ids = db.new_ids("profiles_profile", "events_session", count=len(plan.readings))
+    resolver = Resolver(population, reader.rules.kinds.values(), profile_ids)
     for reading in plan.readings:
         if reading.message.type == "alias":
             reading.candidates = _alias_candidates(reading.candidates, population)

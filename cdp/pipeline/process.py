@@ -4,11 +4,21 @@ import logging
 from collections.abc import Sequence
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 
 from cdp.core.bulk import Database
 from cdp.core.clock import now_us
-from cdp.pipeline.lease import HOLDER, FenceLost, database, exclusive, fence, pass_fence, release_lease, take_lease
+from cdp.pipeline.lease import (
+    HOLDER,
+    FenceLost,
+    Ground,
+    database,
+    exclusive,
+    ground,
+    pass_fence,
+    release_lease,
+    take_lease,
+)
 from cdp.pipeline.plan import Failure, Plan, Waiting, make_plan
 
 log = logging.getLogger(__name__)
@@ -21,12 +31,12 @@ def process_batch(limit: int | None = None, *, holder: str = HOLDER) -> int:
     found by halving and quarantined with the reason; the others go through.
     """
     db = database()
-    planned_under = fence(db)  # before the rows are read: a row that another worker has done would not pass it
+    base = ground(db)  # before the rows are read: a row that another worker has done would not pass it
     waiting = _take(db, limit or settings.MICRO_BATCH)
     if not waiting or not take_lease(db, holder=holder):
         return 0
     try:
-        _plan_and_write(db, waiting, planned_under, holder=holder)
+        _plan_and_write(db, waiting, base, holder=holder)
     except (OperationalError, InterfaceError):
         raise
     except (FenceLost, *_POISON):
@@ -51,12 +61,13 @@ def _take(db: Database, limit: int) -> list[Waiting]:
     return [Waiting(row[0], bytes(row[1]), row[2], row[3], bytes(row[4])) for row in rows]
 
 
-def _plan_and_write(db: Database, waiting: Sequence[Waiting], planned_under: int, *, holder: str) -> None:
+def _plan_and_write(db: Database, waiting: Sequence[Waiting], base: Ground, *, holder: str) -> None:
     """Plan without a lock, write if nobody else has written meanwhile. Raises FenceLost."""
-    plan = make_plan(db, waiting, now=now_us())
-    with transaction.atomic():
-        pass_fence(db, planned_under, holder=holder)
-        plan.write(db)
+    with connection.wrap_database_errors:
+        plan = make_plan(db, waiting, base, now=now_us())
+        with transaction.atomic():
+            pass_fence(db, base.fence, holder=holder)
+            plan.write(db)
 
 
 def _process(waiting: Sequence[Waiting]) -> None:
@@ -69,7 +80,7 @@ def _process(waiting: Sequence[Waiting]) -> None:
             still = {row[0] for row in db.rows_in(_STILL, [row.id for row in waiting], "bigint")}
             left = [row for row in waiting if row.id in still]
             if left:
-                make_plan(db, left, now=now_us()).write(db)
+                make_plan(db, left, ground(db), now=now_us()).write(db)
     except (OperationalError, InterfaceError):
         raise
     except _POISON as error:

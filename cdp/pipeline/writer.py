@@ -6,12 +6,14 @@ from typing import NamedTuple
 
 from django.conf import settings
 
-from cdp.core import clock
 from cdp.core.bulk import Database, Table
 from cdp.pipeline.check import Checked
+from cdp.pipeline.counters import ADD, count
 from cdp.pipeline.message import Envelope, quoted, seal, seal_raw
 
 _MAX_REASON = 300
+ACCEPTED = "accepted"
+DUPLICATE = "duplicate"
 
 
 class Kept(NamedTuple):
@@ -52,13 +54,6 @@ _QUARANTINE = Table(
     },
     key=("digest",),
 )
-_COUNTER = Table(
-    "pipeline_counter",
-    {"day": "int4", "source_id": "int4", "outcome": "text", "count": "int8"},
-    key=("day", "source_id", "outcome"),
-)
-_ADD = "on conflict (day, source_id, outcome) do update set count = pipeline_counter.count + excluded.count"
-
 # One round trip, and so one wait for the disk, for the whole group. Digests and counters go in sorted, so that two
 # processes with the same messages wait for each other instead of deadlocking.
 _POSTGRES = f"""
@@ -67,19 +62,19 @@ with given as (
         with ordinality as g(digest, source_id, received, body, n)
 ), fresh as (
     insert into pipeline_seenmessage (digest, day)
-    select digest, received / {clock.DAY} from given order by digest on conflict do nothing returning digest
+    select digest, ?::int4 from given order by digest on conflict do nothing returning digest
 ), stored as (
     insert into pipeline_inboxmessage (digest, source_id, received, body)
     select digest, source_id, received, body from given where digest in (select digest from fresh) order by n
 ), counted as (
     insert into pipeline_counter (day, source_id, outcome, count)
-    select day, source_id, outcome, sum(count) from (
-        select received / {clock.DAY} as day, source_id,
-            case when digest in (select digest from fresh) then 'accepted' else 'duplicate' end as outcome, 1 as count
+    select ?::int4, source_id, outcome, sum(count) from (
+        select source_id, 1 as count,
+            case when digest in (select digest from fresh) then 'accepted' else 'duplicate' end as outcome
         from given
-        union all select * from unnest(?::int4[], ?::int4[], ?::text[], ?::int8[])
-    ) as outcomes group by 1, 2, 3 order by 1, 2, 3
-    {_ADD}
+        union all select * from unnest(?::int4[], ?::int8[], ?::text[])
+    ) as outcomes group by source_id, outcome order by source_id, outcome
+    {ADD}
 )
 select digest from given where digest not in (select digest from fresh)
 """
@@ -96,56 +91,42 @@ def refused(message: Checked, source_id: int, received: int, envelope: Envelope)
     return Refused(message.digest, source_id, received, body, message.code, message.reason[:_MAX_REASON])
 
 
-def write(database: Database, rows: Sequence[Kept], refusals: Sequence[Refused] = ()) -> set[bytes]:
-    """Write a group; returns the digests of `rows` that had been accepted before.
+def write(database: Database, rows: Sequence[Kept], refusals: Sequence[Refused] = (), *, day: int) -> set[bytes]:
+    """Write a group on `day` (days since 1970); returns the digests of `rows` that had been accepted before.
 
     Of several `rows` with one digest the first counts and the others are duplicates (not in the answer). The caller
     holds a transaction, unless it is PostgreSQL and there are no `refusals`: then it is one statement.
     """
-    tally: Tally[tuple[int, int, str]] = Tally()
-    for refusal in refusals:
-        tally[refusal.received // clock.DAY, refusal.source_id, f"rejected:{refusal.code}"] += 1
+    tally = Tally((refusal.source_id, f"rejected:{refusal.code}") for refusal in refusals)
     database.insert_missing(_QUARANTINE, refusals)
     fresh = _distinct(rows, tally)
     if fresh and database.postgres:
         columns = [list(column) for column in zip(*fresh, strict=True)]
-        return {row[0] for row in database.rows(_POSTGRES, [*columns, *_columns(tally)])}
-    known = _write_sqlite(database, fresh, tally) if fresh else set()
-    database.insert_or(_COUNTER, _counts(tally), _ADD)
+        counts = [[key[0] for key in tally], list(tally.values()), [key[1] for key in tally]]
+        return {row[0] for row in database.rows(_POSTGRES, [*columns, day, day, *counts])}
+    known = _write_sqlite(database, fresh, day) if fresh else set()
+    tally.update((row.source_id, DUPLICATE if row.digest in known else ACCEPTED) for row in fresh)
+    count(database, tally, day=day)
     return known
 
 
-def _distinct(rows: Sequence[Kept], tally: Tally[tuple[int, int, str]]) -> list[Kept]:
+def _distinct(rows: Sequence[Kept], tally: Tally[tuple[int, str]]) -> Sequence[Kept]:
     """The first of the `rows` of each digest; the others are counted as duplicates."""
     first = {row.digest: row for row in reversed(rows)}
     if len(first) == len(rows):
-        return list(rows)
-    for row in rows:
-        if first[row.digest] is not row:
-            tally[row.received // clock.DAY, row.source_id, "duplicate"] += 1
+        return rows
+    tally.update((row.source_id, DUPLICATE) for row in rows if first[row.digest] is not row)
     return [row for row in rows if first[row.digest] is row]
 
 
-def _write_sqlite(database: Database, rows: list[Kept], tally: Tally[tuple[int, int, str]]) -> set[bytes]:
+def _write_sqlite(database: Database, rows: Sequence[Kept], day: int) -> set[bytes]:
     """The digests that were there are those that got no row number above the last one, as nobody else writes now."""
     last = database.rows("select coalesce(max(rowid), 0) from pipeline_seenmessage")[0][0]
     before = database.connection.total_changes
-    database.insert_missing(_SEEN, [(row.digest, row.received // clock.DAY) for row in rows])
+    database.insert_missing(_SEEN, [(row.digest, day) for row in rows])
     known: set[bytes] = set()
     if database.connection.total_changes - before < len(rows):
-        new = {
-            bytes(row[0]) for row in database.rows("select digest from pipeline_seenmessage where rowid > ?", (last,))
-        }
-        known = {row.digest for row in rows} - new
+        new = database.rows("select digest from pipeline_seenmessage where rowid > ?", (last,))
+        known = {row.digest for row in rows} - {row[0] for row in new}
     database.insert(_INBOX, [row for row in rows if row.digest not in known] if known else rows)
-    for row in rows:
-        tally[row.received // clock.DAY, row.source_id, "duplicate" if row.digest in known else "accepted"] += 1
     return known
-
-
-def _counts(tally: Tally[tuple[int, int, str]]) -> list[tuple[int, int, str, int]]:
-    return [(*key, count) for key, count in sorted(tally.items())]
-
-
-def _columns(tally: Tally[tuple[int, int, str]]) -> list[list[object]]:
-    return [list(column) for column in zip(*_counts(tally), strict=True)] or [[], [], [], []]

@@ -16,6 +16,7 @@ from cdp.pipeline.backlog import patiently
 from cdp.pipeline.demo.traffic import Shop
 from cdp.pipeline.message import HISTORICAL
 from cdp.pipeline.models import ImportRun
+from cdp.pipeline.writer import ACCEPTED
 
 SOURCE = "demo shop"
 CHUNK = 2500
@@ -41,6 +42,7 @@ def seed_demo(
         raise Conflict(f"Demo data of seed {seed} is there already, for {run.path}. Choose another --seed.")
     shop = Shop(seed, until=_until(run), days=days)
     messages: list[bytes] = []
+    on_chunk(run.offset, run.accepted + run.duplicates)
     for number in range(run.offset, people):
         messages += shop.messages(number)
         if len(messages) >= CHUNK or number == people - 1:
@@ -54,7 +56,7 @@ def seed_demo(
 def _commit(run: ImportRun, messages: list[bytes], offset: int, source: SourceRef) -> None:
     with transaction.atomic():
         outcomes = accept(messages, source=source, received=now_us(), flags=HISTORICAL)
-        accepted = sum(outcome.status == "accepted" for outcome in outcomes)
+        accepted = sum(outcome.status == ACCEPTED for outcome in outcomes)
         after = {
             "offset": offset,
             "accepted": run.accepted + accepted,

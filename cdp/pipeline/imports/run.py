@@ -17,7 +17,7 @@ from django.utils import timezone
 from cdp.access.source import SourceRef, source_named
 from cdp.core.clock import now_us
 from cdp.core.errors import Conflict, Invalid
-from cdp.pipeline.accept import ACCEPTED, REJECTED, accept
+from cdp.pipeline.accept import REJECTED, accept
 from cdp.pipeline.backlog import patiently
 from cdp.pipeline.imports.mapping import ColumnMap
 from cdp.pipeline.imports.messages import MessageMaker, RowRefused
@@ -26,6 +26,7 @@ from cdp.pipeline.imports.report import ErrorReport, report_path
 from cdp.pipeline.imports.rows import BadRow, Row, RowFile
 from cdp.pipeline.message import HISTORICAL
 from cdp.pipeline.models import ImportRun
+from cdp.pipeline.writer import ACCEPTED
 
 CHUNK = 2000
 _encode = msgspec.json.Encoder().encode

@@ -1,0 +1,126 @@
+"""Identifiers that a person or the API adds, confirms or prefers."""
+
+import uuid
+from typing import Any
+
+from django.conf import settings
+
+from cdp.core.clock import now_us
+from cdp.core.errors import Conflict, Invalid, NotFound
+from cdp.identities.decisions import USE_SENTENCES, Use
+from cdp.identities.lookup import known_kind
+from cdp.identities.models import Identifier
+from cdp.identities.population import LOG, load_population, store_population
+from cdp.identities.resolve import Candidate, Resolver
+from cdp.identities.rules import Kind, Rules, digests, load_rules
+from cdp.identities.value import IdentifierBody, open_identifier, seal_identifier
+from cdp.pipeline.lease import exclusive
+from cdp.profiles.people import fragment_ids, person_of
+
+
+def add_identifier(
+    profile: uuid.UUID,
+    type_code: str,
+    value: str,
+    *,
+    namespace: str = "",
+    provider: str = "",
+    metadata: dict[str, Any] | None = None,
+    verified_at: int | None = None,
+    primary: bool = False,
+    actor: str,
+) -> Identifier:
+    """Give a person an identifier, or say more about one that it has. Trusted, because the API is.
+
+    Holds the processing fence. Raises NotFound, Invalid for a value that cannot be one, Conflict when it belongs to
+    somebody else (merge the people instead) or a limit is reached.
+    """
+    with exclusive() as db:
+        person = person_of(profile)
+        rules = load_rules(db, region=settings.DEFAULT_PHONE_REGION)
+        candidate, versions = _candidate(rules, type_code, value, namespace)
+        now = now_us()
+        population = load_population(
+            db,
+            rules,
+            [[candidate]],
+            versions={candidate.digest: versions},
+            addressed={person.pk: person.pk},
+            now=now,
+        )
+        owner = population.owner.get(candidate.digest)
+        if owner is not None and population.find(owner) != person.pk:
+            raise Conflict("This identifier belongs to another person: merge the two instead.", code="identifier_taken")
+        resolver = Resolver(population, rules.kinds.values(), ())
+        resolver.resolve([candidate], ts=now, event=b"", trusted=True, addressed=person.pk)
+        if candidate.use not in (Use.FOUND, Use.ADDED, Use.LOOKUP_ONLY):
+            raise Conflict(f"The identifier {USE_SENTENCES[candidate.use]}.", code=candidate.use.name.lower())
+        store_population(db, population, key_version=settings.KEYRING.current, now=now)
+        row = _row(person.pk, versions)
+        row.body = seal_identifier(IdentifierBody(candidate.value, value.strip(), provider, metadata))
+        row.verified_at = verified_at if verified_at is not None else row.verified_at
+        row.save(update_fields=["body", "verified_at"])
+        if primary:
+            _prefer(row, person.pk)
+        db.insert(LOG, [(now, "attach", "request", person.pk, None, row.type_id, versions[0], None, actor)])
+        return row
+
+
+def verify_identifier(profile: uuid.UUID, type_code: str, value: str, *, namespace: str = "") -> Identifier:
+    """Mark an identifier of a person as confirmed now. Holds the processing fence. Raises NotFound, Invalid."""
+    with exclusive() as db:
+        row = _of_person(load_rules(db, region=settings.DEFAULT_PHONE_REGION), profile, type_code, value, namespace)
+        row.verified_at = now_us()
+        row.trusted = True
+        row.save(update_fields=["verified_at", "trusted"])
+        return row
+
+
+def set_primary(profile: uuid.UUID, type_code: str, value: str, *, namespace: str = "") -> Identifier:
+    """Make an identifier the preferred one of its type. Holds the processing fence. Raises NotFound, Invalid."""
+    with exclusive() as db:
+        row = _of_person(load_rules(db, region=settings.DEFAULT_PHONE_REGION), profile, type_code, value, namespace)
+        return _prefer(row, person_of(profile).pk)
+
+
+def value_of(row: Identifier) -> str:
+    """The normalised value in clear."""
+    return open_identifier(row.body).value
+
+
+def _candidate(rules: Rules, code: str, value: str, namespace: str) -> tuple[Candidate, list[bytes]]:
+    kind, space = known_kind(rules, code, namespace)
+    text = rules.spelling(kind, value)
+    if text is None:
+        raise Invalid(
+            f"This value cannot be an identifier of the type {kind.code}: it is blocked, too long or not well formed.",
+            code="unusable_identifier",
+        )
+    versions = digests(settings.KEYRING, kind, space, text)
+    use = Use.FOUND if kind.joins else Use.LOOKUP_ONLY
+    return Candidate(kind, space, versions[0], text, value.strip(), _links(kind), use), versions
+
+
+def _links(kind: Kind) -> bool:
+    return kind.joins and not kind.verified_only
+
+
+def _of_person(rules: Rules, profile: uuid.UUID, code: str, value: str, namespace: str) -> Identifier:
+    _, versions = _candidate(rules, code, value, namespace)
+    return _row(person_of(profile).pk, versions)
+
+
+def _row(person_id: int, versions: list[bytes]) -> Identifier:
+    rows = Identifier.objects.filter(digest__in=versions, profile_id__in=fragment_ids(person_id))
+    row = rows.order_by("-linking", "id").first()
+    if row is None:
+        raise NotFound("The person has no such identifier.")
+    return row
+
+
+def _prefer(row: Identifier, person_id: int) -> Identifier:
+    same = Identifier.objects.filter(profile_id__in=fragment_ids(person_id), type_id=row.type_id)
+    same.exclude(pk=row.pk).update(primary=False)
+    row.primary = True
+    row.save(update_fields=["primary"])
+    return row

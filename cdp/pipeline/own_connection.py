@@ -1,0 +1,148 @@
+"""The door's own connection to the store, outside Django: for the thread that commits what arrived.
+
+Every commit is durable when it returns. A lock is waited for at most `WAIT` seconds.
+"""
+
+import sqlite3
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from django.db import connections
+
+from cdp.core.bulk import Database
+from cdp.pipeline.writer import Kept, Refused, write
+
+WAIT = 5
+_NAP = 0.001
+_LONGEST_NAP = 0.01
+_BACKLOG = "select (select max(id) from pipeline_inboxmessage) - (select min(id) from pipeline_inboxmessage) + 1"
+_NOT_FOR_LIBPQ = ("pool", "isolation_level", "server_side_binding", "assume_role", "service")
+
+
+class OwnConnection(Protocol):
+    """What the committing thread needs of a store."""
+
+    errors: tuple[type[Exception], ...]
+    """What the driver raises."""
+
+    def write(self, rows: Sequence[Kept], refusals: Sequence[Refused], *, day: int) -> None:
+        """Write a group in one transaction; durable on return. Raises one of `errors`."""
+
+    def backlog(self) -> int:
+        """About how many messages wait, from both ends of the primary key: no count."""
+
+    def is_lost(self) -> bool:
+        """Whether the server has gone away, so that a new connection may help at once."""
+
+    def close(self) -> None:
+        """Let go of it; never raises."""
+
+
+class SqliteConnection:
+    """SQLite in WAL mode with synchronous=FULL."""
+
+    errors: tuple[type[Exception], ...] = (sqlite3.Error,)
+
+    def __init__(self, path: str | Path) -> None:
+        # mode=rw: a database that is not there is an error and not a new, empty file.
+        uri = f"{Path(path).absolute().as_uri()}?mode=rw"
+        self._connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0, check_same_thread=False)
+        try:
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
+                self._connection.execute(f"pragma {pragma}")
+        except sqlite3.Error:
+            self._connection.close()
+            raise
+        self._database = Database(self._connection, postgres=False)
+
+    def write(self, rows: Sequence[Kept], refusals: Sequence[Refused], *, day: int) -> None:
+        """See OwnConnection."""
+        self._begin()
+        try:
+            write(self._database, rows, refusals, day=day)
+            self._connection.execute("commit")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("rollback")
+            raise
+
+    def _begin(self) -> None:
+        """Take the write lock. SQLite's own wait sleeps up to 100 ms at a time, which would be felt at the door."""
+        deadline = time.monotonic() + WAIT
+        nap = _NAP
+        while True:
+            try:
+                self._connection.execute("begin immediate")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                    raise
+            time.sleep(nap)
+            nap = min(nap * 1.5, _LONGEST_NAP)
+
+    def backlog(self) -> int:
+        """See OwnConnection."""
+        return self._database.rows(_BACKLOG)[0][0] or 0
+
+    def is_lost(self) -> bool:
+        """See OwnConnection."""
+        return False
+
+    def close(self) -> None:
+        """See OwnConnection."""
+        self._connection.close()
+
+
+class PostgresConnection:
+    """PostgreSQL in autocommit: a group without refusals is one statement and one round trip."""
+
+    def __init__(self, **params: Any) -> None:
+        import psycopg  # not needed for SQLite
+
+        self.errors: tuple[type[Exception], ...] = (psycopg.Error,)
+        limits = f"-c lock_timeout={WAIT}s -c statement_timeout={2 * WAIT}s -c synchronous_commit=on"
+        params["options"] = f"{params.get('options', '')} {limits}".strip()
+        self._connection = psycopg.connect(**{"connect_timeout": WAIT, **params}, autocommit=True)
+        self._database = Database(self._connection, postgres=True)
+
+    def write(self, rows: Sequence[Kept], refusals: Sequence[Refused], *, day: int) -> None:
+        """See OwnConnection."""
+        if not refusals:
+            write(self._database, rows, day=day)
+            return
+        with self._connection.transaction():
+            write(self._database, rows, refusals, day=day)
+
+    def backlog(self) -> int:
+        """See OwnConnection."""
+        return self._database.rows(_BACKLOG)[0][0] or 0
+
+    def is_lost(self) -> bool:
+        """See OwnConnection."""
+        return self._connection.closed
+
+    def close(self) -> None:
+        """See OwnConnection."""
+        self._connection.close()
+
+
+def driver_errors() -> tuple[type[Exception], ...]:
+    """What the configured store's driver raises, also while it connects."""
+    if connections["default"].vendor == "sqlite":
+        return SqliteConnection.errors
+    import psycopg
+
+    return (psycopg.Error,)
+
+
+def own_connection() -> OwnConnection:
+    """A connection of one's own to the store of the settings. Raises one of `driver_errors`."""
+    wrapper = connections["default"]
+    given: Mapping[str, Any] = wrapper.settings_dict
+    if wrapper.vendor == "sqlite":
+        return SqliteConnection(given["NAME"])
+    options = {name: value for name, value in given["OPTIONS"].items() if name not in _NOT_FOR_LIBPQ}
+    named = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
+    return PostgresConnection(**options, **{key: given[name] for key, name in named.items() if given[name]})

@@ -1,0 +1,105 @@
+"""Who is at the door: the client's address, the page it came from, and how often it comes."""
+
+import ipaddress
+import math
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+_BUCKETS = 100_000
+
+
+def require_networks(networks: Sequence[str]) -> None:
+    """Raise ImproperlyConfigured unless all of TRUSTED_PROXIES are addresses or networks."""
+    for network in networks:
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError as error:
+            raise ImproperlyConfigured(f"TRUSTED_PROXIES: {error}. Give addresses or networks.") from None
+
+
+def client_address(scope: Mapping[str, Any]) -> str:
+    """The client's address; behind a proxy of TRUSTED_PROXIES the last one in X-Forwarded-For that is none of them."""
+    peer = scope["client"][0] if scope.get("client") else ""
+    proxies = tuple(settings.TRUSTED_PROXIES)
+    if not proxies or not _among(peer, proxies):
+        return peer
+    said = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for").decode("latin-1")
+    for part in reversed([part.strip() for part in said.split(",") if part.strip()]):
+        if not _is_address(part):
+            return peer
+        if not _among(part, proxies):
+            return part
+        peer = part
+    return peer
+
+
+@lru_cache(4096)
+def shortened(address: str) -> str:
+    """The network of an address, as it may be kept: /24 of IPv4, /48 of IPv6; blank for what is no address."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return ""
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
+    bits = 24 if parsed.version == 4 else 48
+    return str(ipaddress.ip_network((parsed, bits), strict=False).network_address)
+
+
+@lru_cache(1024)
+def origin_allowed(origin: str, allowed: tuple[str, ...]) -> bool:
+    """Whether a page of `origin` may send: it is listed, or matches an entry such as `https://*.shop.example`."""
+    origin = origin.lower().rstrip("/")
+    for entry in allowed:
+        wanted = entry.lower().rstrip("/")
+        if wanted in {origin, "*"}:
+            return True
+        scheme, star, domain = wanted.partition("://*.")
+        if star and origin.startswith(f"{scheme}://") and origin.endswith(f".{domain}"):
+            return True
+    return False
+
+
+class RateLimit:
+    """A token bucket for each key and network; the least recent goes when there are too many. Counts this process."""
+
+    def __init__(self) -> None:
+        self._buckets: OrderedDict[tuple[str, str], tuple[float, float]] = OrderedDict()
+
+    def wait(self, key: str, address: str, per_minute: int, *, now: float) -> int:
+        """Take one request of `per_minute`; 0 when there was one, else the whole seconds until there is one again."""
+        place = key, _bucket_of(address)
+        left, then = self._buckets.pop(place, (per_minute, now))
+        left = min(per_minute, left + (now - then) * per_minute / 60)
+        wait = 0 if left >= 1 else max(1, math.ceil((1 - left) * 60 / per_minute))
+        self._buckets[place] = left - 1 if wait == 0 else left, now
+        if len(self._buckets) > _BUCKETS:
+            self._buckets.popitem(last=False)
+        return wait
+
+
+def _bucket_of(address: str) -> str:
+    """One IPv6 customer has a /64 full of addresses, so they share a bucket."""
+    return ":".join(address.split(":")[:4]) if ":" in address else address
+
+
+@lru_cache(4096)
+def _among(address: str, networks: Sequence[str]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in ipaddress.ip_network(network, strict=False) for network in networks)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

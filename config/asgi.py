@@ -1,0 +1,63 @@
+"""One process, three doors: ingestion is a plain ASGI app, WebSockets get their own, everything else is Django (WSGI).
+
+Django under ASGI is 5 to 10 times as slow as under WSGI, so it runs in threads. Start it with uvicorn, without its
+access log (queries hold personal data) and without its proxy headers (TRUSTED_PROXIES says whom to believe).
+"""
+
+import os
+import sys
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from a2wsgi import WSGIMiddleware
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+# A thread that computes gives way to the event loop after half a millisecond and not after five.
+sys.setswitchinterval(0.0005)
+_wsgi: Any = get_wsgi_application()
+_django: Any = WSGIMiddleware(_wsgi, workers=8)
+
+from cdp.pipeline.door import Door  # noqa: E402  (needs the settings)
+from config.celery import wake  # noqa: E402
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+door = Door(on_commit=wake)
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """The ASGI app of the web process."""
+    if scope["type"] == "http":
+        path: str = scope["path"]
+        app: App = door if path.startswith(("/v1/", "/sourceConfig")) else _django
+        await app(scope, receive, send)
+    elif scope["type"] == "lifespan":
+        await _live(receive, send)
+    else:
+        await _no_socket(scope, receive, send)
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    """Start; at the end commit what the door still holds."""
+    while True:
+        event = await receive()
+        if event["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        else:
+            await door.close()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+
+
+async def _no_socket(scope: Scope, receive: Receive, send: Send) -> None:
+    """There is no WebSocket here: 404 where the server can say so, else the connection is closed unopened."""
+    await receive()
+    if "websocket.http.response" in scope.get("extensions", {}):
+        await send({"type": "websocket.http.response.start", "status": 404, "headers": []})
+        await send({"type": "websocket.http.response.body", "body": b""})
+    else:
+        await send({"type": "websocket.close"})

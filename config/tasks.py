@@ -1,0 +1,36 @@
+"""What the worker can be asked to do. Each task calls one function, may run at any time, twice, or not at all."""
+
+import threading
+
+from django.conf import settings
+
+from cdp.core.clock import now_us
+from config.celery import app
+
+_processing = threading.Lock()
+_again = threading.Event()
+
+
+@app.task(name="process_inbox")
+def process_inbox() -> int:
+    """Process the inbox until it is empty; returns the messages taken. One thread of the process at a time does it."""
+    from cdp.pipeline.process import process_inbox as process
+
+    taken = 0
+    _again.set()
+    # A nudge that comes while another thread works is remembered, not queued: whoever works looks once more.
+    while _again.is_set() and _processing.acquire(blocking=False):
+        try:
+            _again.clear()
+            taken += process()
+        finally:
+            _processing.release()
+    return taken
+
+
+@app.task(name="purge_seen")
+def purge_seen() -> int:
+    """Forget the digests of messages older than DEDUPE_DAYS; returns how many."""
+    from cdp.pipeline.dedupe import purge_seen as purge
+
+    return purge(now_us(), keep_days=settings.DEDUPE_DAYS)
