@@ -139,6 +139,7 @@ TIME_ZONE = env.text("TIME_ZONE", "UTC")
 LANGUAGE_CODE = "en"
 STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"
+STATIC_ROOT.mkdir(exist_ok=True)
 STATICFILES_DIRS = [BASE_DIR / "dashboard" / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -187,6 +188,8 @@ UNFOLD = {
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": [lambda _request: static("console.css")],
+    "DASHBOARD_CALLBACK": "dashboard.overview.dashboard",
+    "SIDEBAR": {"show_search": True, "navigation": "dashboard.navigation.navigation"},
 }
 
 # --- Work -------------------------------------------------------------------------------------------------------------
