@@ -26,6 +26,15 @@ def flag(name: str, default: bool) -> bool:
     _stop(name, "true or false")
 
 
+def choice(name: str, default: str, *allowed: str) -> str:
+    """One of `allowed`, whatever its case."""
+    value = text(name, default)
+    for word in allowed:
+        if word.lower() == value.lower():
+            return word
+    _stop(name, f"one of {', '.join(allowed)}")
+
+
 def integer(name: str, default: int, *, low: int, high: int) -> int:
     """A whole number from `low` to `high`."""
     value = text(name)

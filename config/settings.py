@@ -96,7 +96,9 @@ INSTALLED_APPS = [
     "cdp.traits",
     "cdp.consents",
     "cdp.events",
+    "cdp.customer360",
     "cdp.pipeline",
+    "config",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -155,14 +157,15 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "cdp.access.authentication.ApiKeyAuthentication",
-        "cdp.access.authentication.SessionAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["cdp.access.permissions.HasScope"],
     "DEFAULT_THROTTLE_CLASSES": ["cdp.access.throttles.KeyThrottle"],
-    "DEFAULT_RENDERER_CLASSES": ["cdp.rest.json.CamelCaseRenderer", "rest_framework.renderers.BrowsableAPIRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["cdp.rest.json.CamelCaseParser"],
+    "DEFAULT_RENDERER_CLASSES": ["cdp.rest.json.JsonRenderer", "rest_framework.renderers.BrowsableAPIRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["cdp.rest.json.JsonParser", "cdp.rest.json.AnyTypeJsonParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "cdp.rest.errors.handle",
+    "URL_FORMAT_OVERRIDE": None,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 SPECTACULAR_SETTINGS = {
@@ -173,6 +176,9 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1/cdp",
+    "OAS_VERSION": "3.1.0",
+    "PARSER_WHITELIST": ["cdp.rest.json.JsonParser"],
+    "PREPROCESSING_HOOKS": ["cdp.rest.schema.documented"],
 }
 UNFOLD = {
     "SITE_TITLE": "Porta Futuri CDP",
@@ -200,6 +206,8 @@ if not REDIS_URL:
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_REDIRECT_STDOUTS = False
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = bool(REDIS_URL)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 
 # --- Ingestion (WIRE.md) ----------------------------------------------------------------------------------------------
@@ -215,11 +223,20 @@ DEFAULT_PHONE_REGION = env.text("DEFAULT_PHONE_REGION", "LT")
 KEEP_FULL_IP = env.flag("KEEP_FULL_IP", False)
 MICRO_BATCH = env.integer("MICRO_BATCH", 2000, low=1, high=20_000)
 
+LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", "DEBUG", "INFO", "WARNING", "ERROR")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO")},
-    "loggers": {"django.request": {"level": "ERROR"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        # One line for every sweep says nothing.
+        "celery.beat": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.worker.request": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+        "uvicorn.error": {"level": "WARNING"},
+    },
 }
