@@ -2,7 +2,7 @@
 
 import pytest
 
-from cdp.scoring.activity import activity_of
+from cdp.scoring.activity import activity_of_people
 from cdp.scoring.engagement import Activity, Engagement, engagement, fading, saturating
 from tests import factories as make
 from tests.factories import T0, days
