@@ -1,8 +1,10 @@
-"""Working off what waits in the inbox, with progress: for commands that fill it themselves."""
+"""Filling the inbox with much, and working it off with progress: for commands."""
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
+from django.db import OperationalError, connection
 from django.db.models import Max
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -12,8 +14,25 @@ from cdp.pipeline.lease import database, release_lease
 from cdp.pipeline.models import InboxMessage
 from cdp.pipeline.process import process_batch
 
+T = TypeVar("T")
 _POLL_SECONDS = 0.2
 _PATIENCE_SECONDS = 120.0
+
+
+def patiently(write: Callable[[], T]) -> T:
+    """The result of `write`, a whole transaction, tried again while the store is locked or away.
+
+    Raises Unavailable after two minutes.
+    """
+    give_up = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            return write()
+        except OperationalError as error:
+            connection.close_if_unusable_or_obsolete()
+            if time.monotonic() > give_up:
+                raise Unavailable("The database stays locked or away.") from error
+            time.sleep(_POLL_SECONDS)
 
 
 def work_off(on_progress: Callable[[int], None], *, wait: bool = True) -> None:

@@ -2,22 +2,23 @@
 
 import fcntl
 import hashlib
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import msgspec
 from django.conf import settings
-from django.db import OperationalError, connection, transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from cdp.access.source import SourceRef, source_named
 from cdp.core.clock import now_us
-from cdp.core.errors import Conflict, Invalid, Unavailable
+from cdp.core.errors import Conflict, Invalid
 from cdp.pipeline.accept import REJECTED, accept
+from cdp.pipeline.backlog import patiently
 from cdp.pipeline.imports.mapping import ColumnMap
 from cdp.pipeline.imports.messages import MessageMaker, RowRefused
 from cdp.pipeline.imports.numbering import Numbering
@@ -28,7 +29,6 @@ from cdp.pipeline.models import ImportRun
 from cdp.pipeline.writer import ACCEPTED
 
 CHUNK = 2000
-_PATIENCE_SECONDS = 120.0
 _encode = msgspec.json.Encoder().encode
 
 OnChunk = Callable[[int, int], None]
@@ -136,7 +136,7 @@ class _Attempt:
             try:
                 ready = prepared(rows, maker, numbering)
                 while part := list(islice(ready, self.chunk)):
-                    report.write(self._commit(part))
+                    report.write(patiently(partial(self._commit, part)))
                     self.on_chunk(file.position, run.offset)
                 if file.changed():
                     raise Invalid(f"{file.path} was written to while it was read. Import it again.", code="changed")
@@ -148,19 +148,10 @@ class _Attempt:
             return _summary(run, resumed=resumed, report=report.path if report.count else None)
 
     def _commit(self, part: Sequence[Ready | BadRow]) -> list[BadRow]:
-        """Commit a chunk; returns its refused rows. Waits for a store that is locked, then raises Unavailable."""
-        give_up = time.monotonic() + _PATIENCE_SECONDS
-        while True:
-            try:
-                return self._commit_once(part)
-            except OperationalError as error:
-                connection.close_if_unusable_or_obsolete()
-                if time.monotonic() > give_up:
-                    raise Unavailable("The database stays locked or away.") from error
-                time.sleep(0.2)
+        """Accept a chunk and move the run behind it in one transaction; returns its refused rows.
 
-    def _commit_once(self, part: Sequence[Ready | BadRow]) -> list[BadRow]:
-        """Accept a chunk and move the run behind it in one transaction. Raises Conflict when another one moved it."""
+        Raises Conflict when another import has moved the run.
+        """
         run, ready = self.run, [row for row in part if isinstance(row, Ready)]
         with transaction.atomic():
             outcomes = accept([row.message for row in ready], source=self.source, received=now_us(), flags=HISTORICAL)
