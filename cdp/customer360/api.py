@@ -73,7 +73,11 @@ class Customer360Endpoint(Endpoint):
         person = person_of(customer_id)
         view = customer360(person, now=now_us(), clear=rights.sees_personal)
         record_read(
-            rights, object_type="profile", object_ids=[person.public_id], fields=Customer360.__struct_fields__, request=request
+            rights,
+            object_type="profile",
+            object_ids=[person.public_id],
+            fields=Customer360.__struct_fields__,
+            request=request,
         )
         return Response(view)
 

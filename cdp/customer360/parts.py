@@ -73,40 +73,23 @@ def parts_of_people(people: Sequence[Profile], *, now: int) -> list[Parts]:
     )
     identifiers = identifiers_of_people(ids)
     records = records_of(fragments, now=now)
-    return [
-        _parts(
-            person,
-            tuple(fragments[person.pk]),
-            totals[person.pk],
-            tuple(identifiers[person.pk]),
-            records[person.pk],
-            activities[person.pk],
-            now=now,
+    parts = []
+    for person in people:
+        total, activity = totals[person.pk], activities[person.pk]
+        value = lifetime_value(total.revenue, total.purchases, first_seen=total.first_seen, now=now)
+        parts.append(
+            Parts(
+                person=person,
+                fragments=tuple(fragments[person.pk]),
+                totals=total,
+                identifiers=tuple(identifiers[person.pk]),
+                record=records[person.pk],
+                activity=activity,
+                engagement=engagement(activity, now=now),
+                value=value,
+            )
         )
-        for person in people
-    ]
-
-
-def _parts(
-    person: Profile,
-    fragments: tuple[Profile, ...],
-    totals: Totals,
-    identifiers: tuple[IdentifierView, ...],
-    record: GoldenRecord,
-    activity: Activity,
-    *,
-    now: int,
-) -> Parts:
-    return Parts(
-        person=person,
-        fragments=fragments,
-        totals=totals,
-        identifiers=identifiers,
-        record=record,
-        activity=activity,
-        engagement=engagement(activity, now=now),
-        value=lifetime_value(totals.revenue, totals.purchases, first_seen=totals.first_seen, now=now),
-    )
+    return parts
 
 
 def totals_of(fragments: Sequence[Profile]) -> Totals:

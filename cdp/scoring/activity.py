@@ -11,19 +11,25 @@ from cdp.scoring.engagement import EMAIL_TYPES, PORTAL_TYPES, WEB_TYPES, WINDOW_
 
 
 def activity_of_people(revenues: Mapping[int, float], *, now: int) -> dict[int, Activity]:
-    """What people did up to `now` (µs), given by the id of their first profile with their revenue in units: one query."""
+    """What people did up to `now` (µs): their revenue in units by the id of their first profile is given. One query."""
     recent = Q(ts__gt=now - WINDOW_DAYS * DAY)
     rows = (
         Event.objects.filter(profile__person_id__in=list(revenues), ts__lte=now)
         .order_by()
         .values("profile__person_id")
         .annotate(
-        last_event=Max("ts"),
-        last_login=Max("ts", filter=Q(type="LOGIN")),
-        active_days=Count(F("ts") / DAY, filter=recent, distinct=True),
-        email_events=Count("id", filter=recent & Q(type__in=EMAIL_TYPES)),
-        web_events=Count("id", filter=recent & Q(type__in=WEB_TYPES)),
-        portal_events=Count("id", filter=recent & Q(type__in=PORTAL_TYPES)),
-    ))
-    found = {row.pop("profile__person_id"): row for row in rows}
-    return {person: Activity(revenue=revenue, **found.get(person, {})) for person, revenue in revenues.items()}
+            last_event=Max("ts"),
+            last_login=Max("ts", filter=Q(type="LOGIN")),
+            active_days=Count(F("ts") / DAY, filter=recent, distinct=True),
+            email_events=Count("id", filter=recent & Q(type__in=EMAIL_TYPES)),
+            web_events=Count("id", filter=recent & Q(type__in=WEB_TYPES)),
+            portal_events=Count("id", filter=recent & Q(type__in=PORTAL_TYPES)),
+        )
+    )
+    found = {row["profile__person_id"]: row for row in rows}
+    return {person: _activity(found.get(person), revenue) for person, revenue in revenues.items()}
+
+
+def _activity(row: Mapping[str, Any] | None, revenue: float) -> Activity:
+    counts = {name: row[name] for name in Activity.__struct_fields__ if name in row} if row else {}
+    return Activity(revenue=revenue, **counts)

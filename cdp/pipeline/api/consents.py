@@ -14,7 +14,7 @@ from cdp.core.errors import Invalid, NotFound
 from cdp.customer360.document import ConsentPreferences, consent_preferences
 from cdp.customer360.view import ConsentPart, consent_part
 from cdp.pipeline.lease import exclusive
-from cdp.profiles.people import fragment_of, fragment_ids, person_of
+from cdp.profiles.people import fragment_ids, fragment_of, person_of
 from cdp.rest.body import moment, read_body
 from cdp.rest.endpoint import Endpoint
 from cdp.rest.pages import Page, window
@@ -110,7 +110,7 @@ class Preferences(Endpoint):
         tag="consents",
     )
     def post(self, request: Request) -> Response:
-        """003's e-mail, SMS and tracking, written as statements about MARKETING_EMAIL, MARKETING_SMS, ANALYTICS_TRACKING."""
+        """003's e-mail, SMS and tracking, as statements about MARKETING_EMAIL, MARKETING_SMS and ANALYTICS_TRACKING."""
         body = read_body(request, PreferencesBody)
         profile_id = body.profile_id or body.customer_id
         if profile_id is None:

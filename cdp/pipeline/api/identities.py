@@ -82,7 +82,9 @@ class Identities(Endpoint):
         rights = rights_of(request)
         person = person_of(customer_id)
         page = window(request).of(identity_parts(parts_of(person, now=now_us()), clear=rights.sees_personal))
-        record_read(rights, object_type="profile", object_ids=[person.public_id], fields=["identities"], request=request)
+        record_read(
+            rights, object_type="profile", object_ids=[person.public_id], fields=["identities"], request=request
+        )
         return Response(page)
 
     @endpoint(
@@ -121,7 +123,10 @@ class LinkIdentity(Endpoint):
         IdentityPart,
         body=LinkBody,
         statuses={201: "The profile has it now."},
-        example={"profileId": "0197a1c0-7b5e-7c3a-9f1d-2f4b6a8c0e11", "identity": {"type": "phone", "value": "+37060012345"}},
+        example={
+            "profileId": "0197a1c0-7b5e-7c3a-9f1d-2f4b6a8c0e11",
+            "identity": {"type": "phone", "value": "+37060012345"},
+        },
         tag="profiles",
     )
     def post(self, request: Request) -> Response:

@@ -109,9 +109,7 @@ class MergeProfiles(Endpoint):
         if target is None or not sources:
             message = "Name at least two profiles: two `sourceIds`, or one and a `targetId`."
             raise Invalid(message, details={"path": "sourceIds"})
-        return _merge(
-            request, target, sources, strategy=_strategy(body.strategy, "strategy"), dry_run=body.dry_run
-        )
+        return _merge(request, target, sources, strategy=_strategy(body.strategy, "strategy"), dry_run=body.dry_run)
 
 
 class UndoMerge(Endpoint):

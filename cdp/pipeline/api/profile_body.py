@@ -40,20 +40,20 @@ class ProfileBody(msgspec.Struct, rename="camel"):
     consent: ConsentGiven | None = None
     user_id: str | int | UnsetType = UNSET
     anonymous_id: str | int | UnsetType = UNSET
-    email: str | None | UnsetType = UNSET
-    phone: str | None | UnsetType = UNSET
-    first_name: str | None | UnsetType = UNSET
-    last_name: str | None | UnsetType = UNSET
-    country: str | None | UnsetType = UNSET
-    city: str | None | UnsetType = UNSET
-    postal_code: str | None | UnsetType = UNSET
-    tags: list[str] | None | UnsetType = UNSET
+    email: str | UnsetType | None = UNSET
+    phone: str | UnsetType | None = UNSET
+    first_name: str | UnsetType | None = UNSET
+    last_name: str | UnsetType | None = UNSET
+    country: str | UnsetType | None = UNSET
+    city: str | UnsetType | None = UNSET
+    postal_code: str | UnsetType | None = UNSET
+    tags: list[str] | UnsetType | None = UNSET
     custom_fields: dict[str, Any] | UnsetType = UNSET
-    date_of_birth: str | None | UnsetType = UNSET
-    preferred_contact: str | None | UnsetType = UNSET
-    address: dict[str, Any] | str | None | UnsetType = UNSET
-    emergency_contact: dict[str, Any] | str | None | UnsetType = UNSET
-    preferences: dict[str, Any] | None | UnsetType = UNSET
+    date_of_birth: str | UnsetType | None = UNSET
+    preferred_contact: str | UnsetType | None = UNSET
+    address: dict[str, Any] | str | UnsetType | None = UNSET
+    emergency_contact: dict[str, Any] | str | UnsetType | None = UNSET
+    preferences: dict[str, Any] | UnsetType | None = UNSET
 
     def traits(self) -> dict[str, Any]:
         """Key → value; null where it is to be deleted. Raises Invalid where custom fields hide a field of ours."""
@@ -77,9 +77,10 @@ class ProfileBody(msgspec.Struct, rename="camel"):
     def identifiers(self) -> list[tuple[str, str, str]]:
         """(type, namespace, value) of everything that identifies the person. Raises Invalid with the path."""
         given = dict(self.external_ids)
-        for name, value in (("customerId", self.user_id), ("anonymousId", self.anonymous_id)):
-            if value is not UNSET:
-                given[name] = value
+        if self.user_id is not UNSET:
+            given["customerId"] = self.user_id
+        if self.anonymous_id is not UNSET:
+            given["anonymousId"] = self.anonymous_id
         for name in ("email", "phone"):
             value = self.traits().get(name)
             if value is not None:

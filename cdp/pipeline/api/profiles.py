@@ -1,5 +1,6 @@
 """Profiles by REST (003, 002): create, list, search, read, update, delete (P1)."""
 
+import contextlib
 from typing import Any, ClassVar
 
 import msgspec
@@ -201,10 +202,8 @@ def _update(request: Request, profile_id: str) -> Response:
 
 
 def _delete_if_there(person: Profile, key: str) -> None:
-    try:
+    with contextlib.suppress(NotFound):
         delete_trait(person.public_id, key)
-    except NotFound:
-        return
 
 
 def _filtered(people: QuerySet[Profile], asked: SearchFilters) -> QuerySet[Profile]:
@@ -253,10 +252,8 @@ def _identifiers(asked: SearchFilters) -> list[tuple[str, str]]:
 def _anybody(text: str) -> list[int]:
     """The people that `text` may mean: a profile's id, or an identifier of any type."""
     found = set()
-    try:
+    with contextlib.suppress(NotFound):
         found.add(person_of(text).pk)
-    except NotFound:
-        pass
     for code in current_rules().kinds:
         person = find_person(code, text)
         if person is not None:

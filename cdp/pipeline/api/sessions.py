@@ -106,7 +106,10 @@ class Sessions(Endpoint):
     @endpoint(
         "Sessions of a profile",
         Page[SessionJson],
-        parameters=[parameter("profileId", "Any id of the person; also as `customerId`.", required=True), *PAGE_PARAMETERS],
+        parameters=[
+            parameter("profileId", "Any id of the person; also as `customerId`.", required=True),
+            *PAGE_PARAMETERS,
+        ],
         tag="sessions",
     )
     def get(self, request: Request) -> Response:

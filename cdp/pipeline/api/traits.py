@@ -82,7 +82,7 @@ class Traits(Endpoint):
         tag="traits",
     )
     def get(self, request: Request, customer_id: str) -> Response:
-        """The golden record by key, each value with its source and the rule that chose it; expired ones are left out."""
+        """The golden record by key, each value with its source and the rule that chose it; without what has expired."""
         rights = rights_of(request)
         person = person_of(customer_id)
         kind = request.query_params.get("traitType", "").upper()
