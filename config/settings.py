@@ -96,6 +96,7 @@ INSTALLED_APPS = [
     "cdp.traits",
     "cdp.consents",
     "cdp.events",
+    "cdp.customer360",
     "cdp.pipeline",
     "config",
 ]
@@ -158,14 +159,15 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "cdp.access.authentication.ApiKeyAuthentication",
-        "cdp.access.authentication.SessionAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["cdp.access.permissions.HasScope"],
     "DEFAULT_THROTTLE_CLASSES": ["cdp.access.throttles.KeyThrottle"],
-    "DEFAULT_RENDERER_CLASSES": ["cdp.rest.json.CamelCaseRenderer", "rest_framework.renderers.BrowsableAPIRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["cdp.rest.json.CamelCaseParser"],
+    "DEFAULT_RENDERER_CLASSES": ["cdp.rest.json.JsonRenderer", "rest_framework.renderers.BrowsableAPIRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["cdp.rest.json.JsonParser", "cdp.rest.json.AnyTypeJsonParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "cdp.rest.errors.handle",
+    "URL_FORMAT_OVERRIDE": None,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 SPECTACULAR_SETTINGS = {
@@ -176,6 +178,9 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1/cdp",
+    "OAS_VERSION": "3.1.0",
+    "PARSER_WHITELIST": ["cdp.rest.json.JsonParser"],
+    "PREPROCESSING_HOOKS": ["cdp.rest.schema.documented"],
 }
 UNFOLD = {
     "SITE_TITLE": "Porta Futuri CDP",

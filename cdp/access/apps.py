@@ -1,6 +1,7 @@
 """The access app."""
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class AccessConfig(AppConfig):
@@ -10,3 +11,9 @@ class AccessConfig(AppConfig):
     label = "access"
     verbose_name = "Access"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Have the roles made after a migration."""
+        from cdp.access.roles import create_roles  # models are not there before
+
+        post_migrate.connect(create_roles, dispatch_uid="roles")

@@ -28,8 +28,8 @@ class EventBody(msgspec.Struct, array_like=True):
     category: str = ""
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(EventBody).decode
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(EventBody).decode
 
 
 def seal_body(body: EventBody) -> bytes:

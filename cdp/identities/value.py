@@ -17,8 +17,8 @@ class IdentifierBody(msgspec.Struct, array_like=True, omit_defaults=True):
     metadata: dict[str, Any] | None = None
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(IdentifierBody).decode
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(IdentifierBody).decode
 
 
 def seal_identifier(body: IdentifierBody) -> bytes:

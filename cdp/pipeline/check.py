@@ -107,7 +107,7 @@ def _require(message: _Incoming, source: SourceRef, received: int, sent_at: obje
             raise _Refusal("profile_id_not_allowed", "Only a server source may address a profile by `profileId`.")
         if not _is_uuid(message.profile_id):
             raise _Refusal("bad_profile_id", "`profileId` must be the UUID of a profile.")
-    elif not _given(message.user_id) and not _given(message.anonymous_id):
+    elif not _given(message.user_id) and not _given(message.anonymous_id) and not (source.trusted and _named(message)):
         raise _Refusal("missing_id", "Give `userId` or `anonymousId`.")
     if message.type == "track":
         if not _given(message.event):
@@ -118,6 +118,17 @@ def _require(message: _Incoming, source: SourceRef, received: int, sent_at: obje
         raise _Refusal("missing_previous_id", "An alias call needs `previousId` beside `userId`.")
     if not source.trusted and corrected_time(message, sent_at, received, []) < received - BROWSER_HISTORY:
         raise _Refusal("timestamp_too_old", "A browser source may send what is at most 7 days old.")
+
+
+def _named(message: _Incoming) -> bool:
+    """Whether an e-mail, a phone number, a device or an external id says whose message it is: enough from a server."""
+    context = message.context or {}
+    said = message.traits if message.type == "identify" else None
+    within, device = context.get("traits"), context.get("device")
+    people = [part for part in (said, within) if isinstance(part, dict)]
+    if any(_given(part.get(code)) for part in people for code in ("email", "phone")):
+        return True
+    return bool(context.get("externalIds")) or (isinstance(device, dict) and _given(device.get("id")))
 
 
 def _message_id(message: _Incoming, raw: bytes) -> str:

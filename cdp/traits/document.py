@@ -33,8 +33,8 @@ class TraitValue(msgspec.Struct, array_like=True, omit_defaults=True):
 
 Document = dict[str, TraitValue]
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Document).decode
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Document).decode
 
 
 def seal_document(document: Document) -> bytes:

@@ -21,10 +21,8 @@ from cdp.identities.normalise import as_text, normalised
 from cdp.pipeline.imports.mapping import CARRIER, ColumnMap, Target
 
 _CALLS = {"customers": "identify", "events": "track"}
-_TEXT_WORDS = frozenset(
-    ("id", "ids", "uuid", "guid", "code", "sku", "ean", "gtin", "isbn", "zip", "postcode", "postal", "phone", "mobile")
-    + ("iban", "number")
-)
+_TEXT_WORDS = {"id", "ids", "uuid", "guid", "code", "sku", "ean", "gtin", "isbn", "iban", "zip", "postcode", "postal"}
+_TEXT_WORDS |= {"phone", "mobile", "number"}
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?")
 _EPOCH = re.compile(r"-?\d{9,16}(?:\.\d+)?")

@@ -57,7 +57,7 @@ def report_path(path: Path, folder: Path) -> Path:
     """`PATH.errors.csv` beside the file, or in `folder` where that cannot be written."""
     name = f"{path.name}.errors.csv"
     beside = path.with_name(name)
-    if os.access(path.parent, os.W_OK) and (not beside.exists() or os.access(beside, os.W_OK)):
+    if os.access(path.parent, os.W_OK) and (not beside.exists() or (beside.is_file() and os.access(beside, os.W_OK))):
         return beside
     return folder / name
 

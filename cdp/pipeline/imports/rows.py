@@ -47,12 +47,14 @@ class RowFile:
         self.path = path
         self.form = form or format_of(path)
         self.encoding = encoding
-        self._delimiter = delimiter
+        self.delimiter = delimiter
         self._line = 0
         try:
             codecs.lookup(encoding)
         except LookupError as error:
             raise Invalid(f"There is no encoding {encoding!r}. Usual ones: utf-8, utf-16, cp1252, latin-1.") from error
+        if len(delimiter) > 1 or delimiter in ('"', "\n", "\r"):
+            raise Invalid("--delimiter is one character, for example ; or \\t.")
         self._raw = _opened(path)
         self.size = path.stat().st_size
         if not self.size:
@@ -138,7 +140,7 @@ class RowFile:
         first = next(self._lines, "")
         if not first.strip():
             raise Invalid(f"{self.path} does not begin with a line of column names.", code="empty_file")
-        delimiter = self._delimiter or max(_DELIMITERS, key=_outside_quotes(first).count)
+        delimiter = self.delimiter or max(_DELIMITERS, key=_outside_quotes(first).count)
         self._lines = _with_first(first, self._lines)
         self._reader = csv.reader(self._lines, delimiter=delimiter, strict=True)
         try:

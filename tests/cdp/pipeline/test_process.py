@@ -210,7 +210,8 @@ def test_why_is_answered_for_every_event():
 def test_merged_people_get_the_more_restrictive_consent():
     send(message(anonymousId="x"), message(userId="u"))
     anonymous, user = find_person("anonymous_id", "x"), find_person("user_id", "u")
-    assert anonymous and user
+    assert anonymous
+    assert user
     for person, granted in ((anonymous, True), (user, False)):
         ConsentRecord.objects.create(profile=person, type="MARKETING_EMAIL", granted=granted, at=1)
     send(message(userId="u", anonymousId="x"))

@@ -1,0 +1,83 @@
+"""A hot event as the API and the console show it: 001's names and 003's, side by side."""
+
+import uuid
+from typing import Any
+
+import msgspec
+from django.db.models import QuerySet
+
+from cdp.core.clock import iso
+from cdp.customer360.masking import shown
+from cdp.events.body import open_body
+from cdp.events.models import Event
+
+
+class EventView(msgspec.Struct, frozen=True, rename="camel"):
+    """One event. `customer_id` and `profile_id` are the person's id, `fragment_id` is the profile that owns it.
+
+    `event_type` is 001's spelling (PAGE_VIEW), `type` is 003's (page_view).
+    """
+
+    id: str
+    message_id: str
+    customer_id: str
+    profile_id: str
+    fragment_id: str
+    session_id: str | None
+    device_id: str | None
+    call: str
+    event_type: str
+    type: str
+    event_name: str
+    event_category: str | None
+    properties: dict[str, Any]
+    context: dict[str, Any]
+    timestamp: str
+    received_at: str
+    source: str | None
+
+
+_COLUMNS = (
+    "digest", "call", "type", "name", "ts", "received", "body", "profile__public_id", "profile__person__public_id",
+    "source__name", "session__public_id",
+)  # fmt: skip
+
+
+def event_views(events: "QuerySet[Event]", *, clear: bool) -> list[EventView]:
+    """The rows of `events`, in its order: one query. Properties and context are masked unless `clear`."""
+    return [_view(row, clear=clear) for row in events.values_list(*_COLUMNS)]
+
+
+def event_id(digest: bytes | memoryview) -> str:
+    """The id that an event is known by outside: its digest, written as a UUID."""
+    return str(uuid.UUID(bytes=bytes(digest)))
+
+
+def _view(row: tuple[Any, ...], *, clear: bool) -> EventView:
+    digest, call, kind, name, ts, received, sealed, fragment, person, source, session = row
+    body = open_body(sealed)
+    return EventView(
+        id=event_id(digest),
+        message_id=body.message_id,
+        customer_id=str(person),
+        profile_id=str(person),
+        fragment_id=str(fragment),
+        session_id=str(session) if session else None,
+        device_id=_device_id(body.context),
+        call=Event.Call(call).label,
+        event_type=kind,
+        type=kind.lower(),
+        event_name=name,
+        event_category=body.category or None,
+        properties=shown("", body.properties, clear=clear),
+        context=shown("", body.context, clear=clear),
+        timestamp=iso(ts),
+        received_at=iso(received),
+        source=source,
+    )
+
+
+def _device_id(context: dict[str, Any]) -> str | None:
+    device = context.get("device")
+    found = device.get("id") if isinstance(device, dict) else None
+    return found if isinstance(found, str) else None
