@@ -8,6 +8,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from cdp.pipeline.api import events
 from cdp.rest import errors
+from config import health
 
 API: dict[str, Any] = {
     # Events
@@ -31,8 +32,6 @@ def _api() -> list[URLPattern | URLResolver]:
         for slash in ("", "/")
     ]
 
-
-from config import health
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.alive),
