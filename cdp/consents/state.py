@@ -25,8 +25,8 @@ def consents_of(fragments: Sequence[int], *, now: int) -> list[ConsentState]:
 
     The newest statement counts; what a merge wrote counts only while that merge is active (IDENTITY.md rule 7).
     """
-    active = Exists(Merge.objects.filter(pk=OuterRef("merge_id"), active=True))
-    rows = ConsentRecord.objects.filter(Q(merge_id=None) | active, profile_id__in=fragments, at__lte=now)
+    active = Exists(Merge.objects.filter(public_id=OuterRef("merge"), active=True))
+    rows = ConsentRecord.objects.filter(Q(merge=None) | active, profile_id__in=fragments, at__lte=now)
     newest = {row.type: row for row in rows.order_by("at", "id").defer("body")}
     return [
         ConsentState(

@@ -25,7 +25,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _NONCE = 12
-_RELOAD_SECONDS = 1.0
+RELOAD_SECONDS = 1.0
+"""How long a process may still use an older key after a new one is in the file."""
 
 
 class KeyMissing(Exception):
@@ -110,6 +111,7 @@ class Keyring:
 
     def encrypt(self, purpose: str, plain: bytes) -> bytes:
         """`plain` sealed for `purpose` with the newest key."""
+        self._refresh()
         version = self.current
         nonce = os.urandom(_NONCE)
         return bytes((version,)) + nonce + self._cipher(version, purpose).encrypt(nonce, plain, None)
@@ -127,6 +129,7 @@ class Keyring:
 
     def digest(self, purpose: str, value: str) -> bytes:
         """The blind index of `value` under the newest key: 16 bytes."""
+        self._refresh()
         return hmac.digest(self._index(self.current, purpose), value.encode("utf-8", "surrogatepass"), "sha256")[:16]
 
     def digests(self, purpose: str, value: str) -> list[bytes]:
@@ -144,7 +147,7 @@ class Keyring:
         self._refresh()
 
     def _refresh(self) -> None:
-        if self._path is None or time.monotonic() - self._checked < _RELOAD_SECONDS:
+        if self._path is None or time.monotonic() - self._checked < RELOAD_SECONDS:
             return
         self._checked = time.monotonic()
         mtime = self._path.stat().st_mtime_ns

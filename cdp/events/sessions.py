@@ -6,7 +6,7 @@ client named by an id holds all events with that id; one that was stopped takes 
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -70,8 +70,11 @@ class Sessions:
         self._stored: list[SessionRow] = []
         self._new: list[SessionRow] = []
 
-    def load(self, db: Database, spans: Mapping[int, tuple[int, int]], keys: Iterable[bytes]) -> None:
-        """Read the sessions near `spans` (profile → first and last event time) and those of `keys`: one query."""
+    def load(self, db: Database, spans: Mapping[int, tuple[int, int]], keys: Mapping[bytes, bytes]) -> None:
+        """Read the sessions near `spans` (profile → first and last event time) and those of `keys`: one query.
+
+        `keys` maps the digest of a session id under every active key to the one under the newest.
+        """
         low = min((span[0] for span in spans.values()), default=0) - GAP
         high = max((span[1] for span in spans.values()), default=0) + GAP
         near = f"{_SELECT} where key is null and last >= ? and started <= ? and profile_id {{in}}"
@@ -82,7 +85,7 @@ class Sessions:
             if session.key is None:
                 self._timed[session.profile_id].append(session)
             else:
-                self._named[session.profile_id, session.key] = session
+                self._named[session.profile_id, keys[session.key]] = session
 
     def place(self, profile_id: int, ts: int, *, key: bytes | None, context: Mapping[str, Any]) -> SessionRow:
         """The session of an event at `ts`; opened, extended or joined from two as needed."""

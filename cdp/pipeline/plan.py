@@ -274,19 +274,19 @@ def _apply_traits(db: Database, plan: Plan) -> None:
 def _place(db: Database, plan: Plan) -> None:
     """Put client-side activity into sessions; what a server sends without a visitor or a session belongs to none."""
     spans: dict[int, tuple[int, int]] = {}
-    keys: dict[str, bytes] = {}
+    keys: dict[str, list[bytes]] = {}
     active = [_is_activity(reading) for reading in plan.readings]
     for reading, resolution, counts in zip(plan.readings, plan.resolutions, active, strict=True):
         if not counts:
             continue
         if reading.session_key is not None:
-            keys.setdefault(reading.session_key, settings.KEYRING.digest("session", reading.session_key))
+            keys.setdefault(reading.session_key, settings.KEYRING.digests("session", reading.session_key))
         else:
             low, high = spans.get(resolution.profile_id, (reading.ts, reading.ts))
             spans[resolution.profile_id] = min(low, reading.ts), max(high, reading.ts)
-    plan.sessions.load(db, spans, keys.values())
+    plan.sessions.load(db, spans, {old: versions[0] for versions in keys.values() for old in versions})
     for reading, resolution, counts in zip(plan.readings, plan.resolutions, active, strict=True):
-        key = keys.get(reading.session_key) if reading.session_key is not None else None
+        key = keys[reading.session_key][0] if counts and reading.session_key is not None else None
         plan.placed.append(
             plan.sessions.place(resolution.profile_id, reading.ts, key=key, context=reading.context) if counts else None
         )

@@ -9,7 +9,7 @@ from django.conf import settings
 from cdp.access.source import SourceRef
 from cdp.core.clock import DAY, HOUR, parse_time
 from cdp.core.crypto import Keyring
-from cdp.events.vocabulary import event_type
+from cdp.events.vocabulary import event_type, known_type
 from cdp.identities.decisions import Use
 from cdp.identities.normalise import as_text
 from cdp.identities.resolve import Candidate
@@ -61,7 +61,7 @@ class Reader:
         ts = corrected_time(message, envelope.sent_at, received, warnings)
         traits = _traits(message, context)
         name = _name(message)
-        kind = event_type(message.type, name)
+        kind = _stated_type(context) or event_type(message.type, name)
         session = context.get("sessionId")
         reading = Reading(
             digest=digest,
@@ -171,6 +171,12 @@ def _name(message: Message) -> str:
         text = message.type
     text = text.replace("\0", "").strip()
     return "(withheld: looks personal)" if "@" in text else text[:200]
+
+
+def _stated_type(context: Mapping[str, Any]) -> str | None:
+    """The type that the REST API's `eventType` states beside a name of its own."""
+    stated = context.get("eventType")
+    return known_type(stated) if isinstance(stated, str) else None
 
 
 def _named_identifiers(

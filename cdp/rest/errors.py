@@ -110,6 +110,11 @@ def _of_framework(exc: exceptions.APIException) -> Response:
 _DEFAULT_CODES = {"error", "parse_error", "invalid"}
 
 
+def unknown(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - a view's interface
+    """The view of every address below /api/ that nothing else answers."""
+    return _json(404)
+
+
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """404: JSON below /api/, a page elsewhere."""
     if _is_api(request):

@@ -36,6 +36,14 @@ class CursorPage(msgspec.Struct, Generic[T], frozen=True):
     next: str | None
 
 
+class EitherPage(msgspec.Struct, Generic[T], frozen=True, omit_defaults=True):
+    """A list that can be read both ways: it has `pagination`, or `next` when it was asked for by cursor."""
+
+    data: list[T]
+    pagination: Pagination | None = None
+    next: str | None = None
+
+
 class Window(msgspec.Struct, frozen=True):
     """Which page a request asks for."""
 

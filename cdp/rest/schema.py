@@ -36,7 +36,7 @@ class _ShapeExtension(OpenApiSerializerExtension):
         for name, schema in components.items():
             if name != own:
                 auto_schema.registry.register_on_missing(
-                    ResolvedComponent(name=name, type=ResolvedComponent.SCHEMA, object=name, schema=schema)
+                    ResolvedComponent(name=name, type=ResolvedComponent.SCHEMA, object=Shape, schema=schema)
                 )
         return dict(components[own])
 
@@ -91,6 +91,7 @@ def endpoint(
     examples = [OpenApiExample("Example", value=example, request_only=True)] if example is not None else []
     request = Shape(body) if body is not None else None
     described: Callable[[F], F] = extend_schema(
+        operation_id=_camel(summary),
         summary=summary,
         request=request if body_required else {"application/json": request},
         responses=responses,
@@ -99,6 +100,11 @@ def endpoint(
         tags=[tag] if tag else None,
     )
     return described
+
+
+def _camel(summary: str) -> str:
+    first, *rest = (str(word) for word in re.findall(r"[a-z0-9]+", summary.lower()))
+    return first + "".join(word.capitalize() for word in rest)
 
 
 _ERRORS = {

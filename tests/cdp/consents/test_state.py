@@ -44,7 +44,7 @@ def test_what_a_merge_wrote_counts_only_while_it_is_active():
     ada, guest = make.profile(), make.profile()
     merge = make.merge(ada, guest)
     say(ada, "PROFILING", True, T0)
-    say(ada, "PROFILING", False, T0 + 1, cause="merge", merge_id=merge.pk)
+    say(ada, "PROFILING", False, T0 + 1, cause="merge", merge=merge.public_id)
     assert states([ada.pk, guest.pk], T0 + 2) == [("PROFILING", False, T0 + 1)]
     merge.active = False
     merge.save()

@@ -1,0 +1,247 @@
+"""Admin pages of who may do what: users and groups, sources with their write keys, API keys, the record of reads."""
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin import action, display
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from unfold.admin import TabularInline
+from unfold.decorators import action as page_action
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
+
+from cdp.access.admin_pages import PlainAdmin, ReadOnlyAdmin, moment
+from cdp.access.keys import SCOPES, add_api_key, add_write_key, forget_keys
+from cdp.access.models import ApiKey, AuditEntry, Source, User, WriteKey
+
+admin.site.unregister(Group)
+
+_SCOPE_TEXTS = {
+    "ingest": "ingest – send events",
+    "read": "read – everything, personal data in clear",
+    "read_masked": "read_masked – everything, personal data masked",
+    "write": "write – change profiles, traits, events and consents",
+    "admin": "admin – all of these",
+}
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin, PlainAdmin):  # type: ignore[type-arg]
+    """People who sign in. What they may do comes from their groups."""
+
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = ("username", "email", "roles", "is_active", "is_staff", "last_login")
+    list_filter = ("is_active", "groups")
+    fieldsets = (
+        (None, {"fields": ("username", "password", "first_name", "last_name", "email")}),
+        ("Rights", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
+        ("Dates", {"fields": ("last_login", "date_joined")}),
+    )
+    add_fieldsets = ((None, {"fields": ("username", "usable_password", "password1", "password2", "is_staff")}),)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        """With the groups, so that the list needs no query per row."""
+        return super().get_queryset(request).prefetch_related("groups")
+
+    @display(description="Groups")
+    def roles(self, user: User) -> str:
+        """The names of the user's groups."""
+        return ", ".join(group.name for group in user.groups.all()) or "–"
+
+
+@admin.register(Group)
+class GroupAdmin(DjangoGroupAdmin, PlainAdmin):
+    """Roles: what the people of a group may see and do."""
+
+
+class WriteKeyInline(TabularInline):
+    """The keys of a source. A key is made by the button of the page and can only be revoked."""
+
+    model = WriteKey
+    extra = 0
+    fields = readonly_fields = ("hint", "created_at", "revoked_at")
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Keys are made by the button, because they are shown once."""
+        return False
+
+
+@admin.register(Source)
+class SourceAdmin(PlainAdmin):
+    """Where messages come from."""
+
+    list_display = ("name", "kind", "enabled", "priority", "working_keys", "created_at")
+    list_filter = ("kind", "enabled")
+    search_fields = ("name",)
+    inlines = (WriteKeyInline,)
+    actions_detail = ("new_write_key",)
+    empty_title = "No source yet"
+    empty_text = "A source is a shop, an app or a server that sends events. Add one, then give it a write key."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Source]:
+        """With the keys, so that the list needs no query per row."""
+        found: QuerySet[Source] = super().get_queryset(request).prefetch_related("write_keys")
+        return found
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nobody: its events stay. A source that should send no more is disabled."""
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Source, form: Any, change: bool) -> None:
+        """Save, and let this process ask again who the keys belong to."""
+        super().save_model(request, obj, form, change)
+        forget_keys()
+
+    @display(description="Working keys")
+    def working_keys(self, source: Source) -> int:
+        """How many keys are not revoked."""
+        return sum(key.revoked_at is None for key in source.write_keys.all())
+
+    @page_action(description="New write key", permissions=["change"], url_path="new-write-key")
+    def new_write_key(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask, then make the key and show it: this once."""
+        source = get_object_or_404(Source, pk=object_id)
+        if request.method != "POST":
+            return self._page(request, source, "access/new_write_key.html", title=f"New write key for {source}")
+        key = add_write_key(source)
+        self.log_change(request, source, "Made a write key.")
+        return self._page(request, source, "access/key_shown.html", title=f"Write key of {source}", key=key)
+
+    def _page(self, request: HttpRequest, source: Source, template: str, **context: Any) -> HttpResponse:
+        return key_page(
+            self,
+            request,
+            template,
+            source=source,
+            back=reverse("admin:access_source_change", args=[source.pk]),
+            **context,
+        )
+
+
+@admin.register(WriteKey)
+class WriteKeyAdmin(ReadOnlyAdmin):
+    """Write keys of all sources: to find the one that a message came with, and to revoke it."""
+
+    list_display = ("hint", "source", "created_at", "revoked_at")
+    list_filter = ("source",)
+    list_select_related = ("source",)
+    list_disable_select_all = False
+    actions = ("revoke",)
+    empty_title = "No write key yet"
+    empty_text = "Open a source and choose “New write key”."
+
+    @action(description="Revoke the selected keys", permissions=["revoke"])
+    def revoke(self, request: HttpRequest, keys: QuerySet[WriteKey]) -> None:
+        """From now on they are refused (other processes learn it within 30 seconds)."""
+        count = keys.filter(revoked_at=None).update(revoked_at=timezone.now())
+        forget_keys()
+        messages.success(request, f"Revoked: {count}.")
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        """Who may change write keys may revoke them."""
+        return request.user.has_perm("access.change_writekey")
+
+
+class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A new key: its scopes as a list to tick."""
+
+    scopes = forms.MultipleChoiceField(
+        choices=[(scope, _SCOPE_TEXTS[scope]) for scope in SCOPES], widget=UnfoldAdminCheckboxSelectMultipleWidget
+    )
+
+    class Meta:
+        model = ApiKey
+        fields: ClassVar = ["name", "scopes", "rate_limit", "expires_at"]
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(PlainAdmin):
+    """Keys of the REST API."""
+
+    form = ApiKeyForm
+    list_display = ("name", "hint", "scope_list", "rate_limit", "expires_at", "revoked_at", "last_used_at")
+    search_fields = ("name",)
+    readonly_fields = ("hint", "created_at", "revoked_at", "last_used_at")
+    actions = ("revoke",)
+    empty_title = "No API key yet"
+    empty_text = "An API key lets a program read and write through the REST API. It is shown once, when it is made."
+
+    def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> list[str]:
+        """What is asked for a new key; an old one shows its history too."""
+        asked = ["name", "scopes", "rate_limit", "expires_at"]
+        return asked if obj is None else [*asked, *self.readonly_fields]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nobody: the audit names keys by id. A key that should work no more is revoked."""
+        return False
+
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
+        """Make a new key, or save the changes of one."""
+        if change:
+            super().save_model(request, obj, form, change)
+            forget_keys()
+            return
+        made, clear = add_api_key(obj.name, obj.scopes, rate_limit=obj.rate_limit, expires_at=obj.expires_at)
+        obj.pk, obj.clear = made.pk, clear  # type: ignore[attr-defined]  # only until the answer is written
+
+    def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
+        """The page that shows the key: this once."""
+        back = reverse("admin:access_apikey_changelist")
+        key = obj.clear  # type: ignore[attr-defined]
+        return key_page(self, request, "access/key_shown.html", title=f"API key {obj.name}", key=key, back=back)
+
+    @display(description="Scopes")
+    def scope_list(self, key: ApiKey) -> str:
+        """The scopes in one line."""
+        return ", ".join(key.scopes)
+
+    @action(description="Revoke the selected keys", permissions=["change"])
+    def revoke(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> None:
+        """From now on they are refused (other processes learn it within 30 seconds)."""
+        count = keys.filter(revoked_at=None).update(revoked_at=timezone.now())
+        forget_keys()
+        messages.success(request, f"Revoked: {count}.")
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin):
+    """Who read or exported personal data."""
+
+    list_display = ("when", "actor", "action", "object_type", "what", "address")
+    search_fields = ("actor",)
+    readonly_fields = ("when", "actor", "action", "object_type", "object_ids", "fields", "request_id", "address")
+    fields = readonly_fields
+    empty_title = "Nobody has read personal data yet"
+    empty_text = "Every view, search and export of personal data leaves an entry here: who, when, whose, which fields."
+
+    @display(description="When")
+    def when(self, entry: AuditEntry) -> str:
+        """The time of the read."""
+        return moment(entry.at)
+
+    @display(description="Whose")
+    def what(self, entry: AuditEntry) -> str:
+        """The first id and how many more."""
+        ids = entry.object_ids
+        return f"{ids[0]} and {len(ids) - 1} more" if len(ids) > 1 else "".join(ids)
+
+
+def key_page(page: PlainAdmin, request: HttpRequest, template: str, **context: Any) -> HttpResponse:
+    """A page about a key, which no cache may keep."""
+    if not page.has_change_permission(request) and not page.has_add_permission(request):
+        raise PermissionDenied
+    everything = {**page.admin_site.each_context(request), "opts": page.opts, **context}
+    return TemplateResponse(request, template, everything, headers={"Cache-Control": "no-store"})

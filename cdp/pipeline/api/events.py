@@ -1,0 +1,313 @@
+"""Events by REST: track one, a batch, query, recent, one event, and why it belongs to whom (E1, P5)."""
+
+import uuid
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import msgspec
+from django.conf import settings
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from cdp.access.audit import record_read
+from cdp.access.rights import rights_of
+from cdp.access.source import source_named
+from cdp.core.clock import now_us
+from cdp.core.errors import DomainError, Invalid, NotFound, TooLarge
+from cdp.customer360.event_view import EventView, event_views
+from cdp.customer360.timeline import EventFilter, events_after, events_page, timeline
+from cdp.events.explain import Explanation, why
+from cdp.events.models import Event
+from cdp.events.vocabulary import TYPES
+from cdp.pipeline.accept import Outcome, accept
+from cdp.pipeline.api.event_body import EventBody
+from cdp.pipeline.models import SeenMessage
+from cdp.profiles.models import Profile
+from cdp.profiles.people import person_of
+from cdp.rest.body import as_struct, read_body
+from cdp.rest.endpoint import Endpoint
+from cdp.rest.pages import CursorPage, EitherPage, limit_of, window
+from cdp.rest.schema import PAGE_PARAMETERS, endpoint, parameter
+
+SOURCE = "api"
+EXAMPLE = {
+    "customerId": "0197a1c0-7b5e-7c3a-9f1d-2f4b6a8c0e11",
+    "eventType": "PURCHASE",
+    "eventName": "Order Completed",
+    "properties": {"revenue": 99.99, "currency": "EUR"},
+}
+_TRACKED = {201: "Stored durably; processed within seconds.", 200: "It was sent before."}
+_FILTERS = (
+    parameter("eventType", "001's or 003's spelling, such as PAGE_VIEW; also as `type`.", enum=TYPES),
+    parameter("eventName", "The name, exactly."),
+    parameter("source", "The name of a source."),
+    parameter("startDate", "ISO 8601; events at or after it."),
+    parameter("endDate", "ISO 8601; events at or before it. A date alone includes that day."),
+)
+_CURSOR = parameter("cursor", "Where to go on: `next` of the page before; empty for the first page.")
+
+
+class Tracked(msgspec.Struct, frozen=True, rename="camel"):
+    """What became of an event: `accepted`, or `duplicate` when its messageId was seen before."""
+
+    id: str
+    status: str
+    message_id: str
+
+
+class BatchItem(msgspec.Struct, frozen=True, rename="camel"):
+    """What became of one event of a batch: `accepted`, `duplicate`, or `rejected` with a code and a sentence."""
+
+    index: int
+    status: str
+    id: str | None = None
+    message_id: str | None = None
+    code: str | None = None
+    message: str | None = None
+
+
+class BatchResult(msgspec.Struct, frozen=True):
+    """One item per event, in order, and how many there are of each status."""
+
+    data: list[BatchItem]
+    accepted: int
+    duplicates: int
+    rejected: int
+
+
+class Batch(msgspec.Struct):
+    """Events to take in. A wrong one does not harm the others."""
+
+    events: list[dict[str, Any]]
+
+
+class EventList(Endpoint):
+    """`events`: query and track."""
+
+    needs: ClassVar[dict[str, str]] = {"GET": "read", "POST": "ingest"}
+
+    @endpoint(
+        "Query events",
+        EitherPage[EventView],
+        parameters=[
+            parameter("customerId", "Events of one person, by any id of theirs; also as `profileId`."),
+            *_FILTERS,
+            *PAGE_PARAMETERS,
+            _CURSOR,
+        ],
+        tag="events",
+    )
+    def get(self, request: Request) -> Response:
+        """Newest first. With `cursor` the answer has `next`, which reaches any depth; else `pagination`."""
+        params = request.query_params
+        return _listed(request, params.get("customerId") or params.get("profileId") or None)
+
+    @endpoint(
+        "Track an event",
+        Tracked,
+        body=EventBody,
+        statuses=_TRACKED,
+        example=EXAMPLE,
+        tag="events",
+    )
+    def post(self, request: Request) -> Response:
+        """Answers when the event is stored. It is processed (who it belongs to, traits, session) a moment later."""
+        return _tracked(request)
+
+
+class TrackEvent(Endpoint):
+    """`events/track`: 001's and 002's address of the same."""
+
+    needs: ClassVar[dict[str, str]] = {"POST": "ingest"}
+
+    @endpoint(
+        "Track an event (the same as POST events)",
+        Tracked,
+        body=EventBody,
+        statuses=_TRACKED,
+        example=EXAMPLE,
+        tag="events",
+    )
+    def post(self, request: Request) -> Response:
+        """Answers when the event is stored. It is processed (who it belongs to, traits, session) a moment later."""
+        return _tracked(request)
+
+
+class EventBatch(Endpoint):
+    """`events/batch`."""
+
+    needs: ClassVar[dict[str, str]] = {"POST": "ingest"}
+
+    @endpoint("Track a batch of events", BatchResult, body=Batch, example={"events": [EXAMPLE]}, tag="events")
+    def post(self, request: Request) -> Response:
+        """Each event is judged by itself; `data` says what became of it. 200 as long as the batch could be read."""
+        data = request.data
+        if isinstance(data, list):
+            data = {"events": data}
+        elif isinstance(data, dict) and "events" not in data and "batch" in data:
+            data = {"events": data["batch"]}
+        events = as_struct(data, Batch).events
+        if not 1 <= len(events) <= settings.MAX_BATCH_EVENTS:
+            raise TooLarge(f"A batch has from 1 to {settings.MAX_BATCH_EVENTS} events.", code="batch_size")
+        items = _batch(events)
+        statuses = [item.status for item in items]
+        return Response(
+            BatchResult(
+                data=items,
+                accepted=statuses.count("accepted"),
+                duplicates=statuses.count("duplicate"),
+                rejected=statuses.count("rejected"),
+            )
+        )
+
+
+class RecentEvents(Endpoint):
+    """`events/:customerId/recent`."""
+
+    needs: ClassVar[dict[str, str]] = {"GET": "read"}
+
+    @endpoint("Recent events of a person", CursorPage[EventView], parameters=[PAGE_PARAMETERS[1]], tag="events")
+    def get(self, request: Request, customer_id: str) -> Response:
+        """Newest first; 25 unless `limit` says otherwise."""
+        rights = rights_of(request)
+        person = person_of(customer_id)
+        page = timeline(person, limit=limit_of(request, 25), clear=rights.sees_personal)
+        record_read(rights, object_type="profile", object_ids=[person.public_id], fields=["events"], request=request)
+        return Response(page)
+
+
+class ProfileEvents(Endpoint):
+    """`profiles/:id/events`."""
+
+    needs: ClassVar[dict[str, str]] = {"GET": "read"}
+
+    @endpoint(
+        "Events of a profile", EitherPage[EventView], parameters=[*_FILTERS, *PAGE_PARAMETERS, _CURSOR], tag="profiles"
+    )
+    def get(self, request: Request, profile_id: str) -> Response:
+        """Of the whole person, over all their profiles. Newest first."""
+        return _listed(request, profile_id)
+
+
+class OneEvent(Endpoint):
+    """`events/:id`."""
+
+    needs: ClassVar[dict[str, str]] = {"GET": "read"}
+
+    @endpoint("One event", EventView, tag="events")
+    def get(self, request: Request, event_id: str) -> Response:
+        """By the id that tracking it answered with."""
+        rights = rights_of(request)
+        event = _event(event_id)
+        view = event_views(Event.objects.filter(pk=event.pk), clear=rights.sees_personal)[0]
+        record_read(rights, object_type="event", object_ids=[view.id], fields=["event"], request=request)
+        return Response(view)
+
+
+class WhyEvent(Endpoint):
+    """`events/:id/why`."""
+
+    needs: ClassVar[dict[str, str]] = {"GET": "read"}
+
+    @endpoint("Why an event belongs to its person", Explanation, tag="events")
+    def get(self, request: Request, event_id: str) -> Response:  # noqa: ARG002 - the framework's interface
+        """What resolution decided about the event and about each identifier that it carried. No personal value."""
+        return Response(why(_event(event_id)))
+
+
+def _tracked(request: Request) -> Response:
+    body = read_body(request, EventBody)
+    message = body.message()
+    if body.addressed is not None:
+        person_of(body.addressed)
+    outcome = _accepted([message])[0]
+    if outcome.status == "rejected":
+        raise Invalid(outcome.message, code=outcome.code, details={"id": _id(outcome.digest)})
+    tracked = Tracked(id=_id(outcome.digest), status=outcome.status, message_id=outcome.message_id)
+    return Response(tracked, status=201 if outcome.status == "accepted" else 200)
+
+
+def _listed(request: Request, customer_id: str | None) -> Response:
+    rights = rights_of(request)
+    wanted = EventFilter.of(request.query_params)
+    clear = rights.sees_personal
+    page: Any
+    if "cursor" in request.query_params:
+        page = events_after(
+            wanted,
+            customer_id=customer_id,
+            cursor=request.query_params["cursor"],
+            limit=limit_of(request),
+            clear=clear,
+        )
+    else:
+        asked = window(request)
+        found = events_page(wanted, customer_id=customer_id, page=asked.page, limit=asked.limit, clear=clear)
+        page = asked.page_of(found.data, total=found.total)
+    ids = list(dict.fromkeys(event.customer_id for event in page.data))
+    record_read(rights, object_type="profile", object_ids=ids, fields=["events"], request=request)
+    return Response(page)
+
+
+def _accepted(messages: list[dict[str, Any]]) -> list[Outcome]:
+    raws = [msgspec.json.encode(message) for message in messages]
+    return accept(raws, source=source_named(SOURCE), received=now_us())
+
+
+def _batch(events: list[dict[str, Any]]) -> list[BatchItem]:
+    items: dict[int, BatchItem] = {}
+    messages: dict[int, dict[str, Any]] = {}
+    for index, event in enumerate(events):
+        try:
+            messages[index] = as_struct(event, EventBody).message()
+        except DomainError as error:
+            path = error.details.get("path")
+            text = error.message if path is None else f"{error.message} ({path})"
+            items[index] = BatchItem(index=index, status="rejected", code=error.code, message=text)
+    for index in _unknown(messages):
+        del messages[index]
+        items[index] = BatchItem(
+            index=index, status="rejected", code="not_found", message="There is no profile with this id."
+        )
+    for index, outcome in zip(messages, _accepted(list(messages.values())), strict=True):
+        items[index] = BatchItem(
+            index=index,
+            status=outcome.status,
+            id=_id(outcome.digest),
+            message_id=outcome.message_id,
+            code=outcome.code or None,
+            message=outcome.message or None,
+        )
+    return [items[index] for index in sorted(items)]
+
+
+def _unknown(messages: Mapping[int, Mapping[str, Any]]) -> list[int]:
+    """The indexes of those messages that name a profile which does not exist: one query."""
+    named = {index: _uuid(message["profileId"]) for index, message in messages.items() if "profileId" in message}
+    wanted = {found for found in named.values() if found is not None}
+    known = set(Profile.objects.filter(public_id__in=wanted).values_list("public_id", flat=True)) if wanted else set()
+    return [index for index, found in named.items() if found not in known]
+
+
+def _event(event_id: str) -> Event:
+    wanted = _uuid(event_id)
+    if wanted is None:
+        raise NotFound("There is no event with this id: ids are UUIDs.")
+    event = Event.objects.filter(digest=wanted.bytes).select_related("profile").first()
+    if event is not None:
+        return event
+    if SeenMessage.objects.filter(digest=wanted.bytes).exists():
+        message = "The event was accepted, but it is not processed yet, went to quarantine, or was purged or erased."
+        raise NotFound(message, code="event_not_stored")
+    raise NotFound("There is no event with this id.")
+
+
+def _id(digest: bytes) -> str:
+    return str(uuid.UUID(bytes=digest))
+
+
+def _uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
