@@ -9,6 +9,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from cdp.customer360 import api as customer360
 from cdp.pipeline.api import consents, events, identities, merges, profiles, sessions, traits
 from cdp.rest import errors
+from config import health
 
 API: dict[str, Any] = {
     # Events
@@ -62,6 +63,9 @@ def _api() -> list[URLPattern | URLResolver]:
 
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("healthz", health.alive),
+    path("readyz", health.ready),
+    path("metrics", health.measures),
     path("admin/", admin.site.urls),
     *_api(),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),

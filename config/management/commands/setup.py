@@ -79,4 +79,4 @@ class Command(BaseCommand):
         )
         if api_key:
             look = f"{url}/api/v1/cdp/profiles?search=u-1"
-            self.stdout.write(f"and see the person:\n\n  curl -H 'X-API-Key: {api_key}' '{look}'\n")
+            self.stdout.write(f"\nand see the person:\n\n  curl -H 'X-API-Key: {api_key}' '{look}'\n")
