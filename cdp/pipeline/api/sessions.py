@@ -15,6 +15,7 @@ from cdp.core.ids import uuid7
 from cdp.events.models import Session
 from cdp.events.sessions import entry_of
 from cdp.events.sessions_view import sessions_of
+from cdp.identities.lookup import find_person
 from cdp.pipeline.api.events import SOURCE
 from cdp.pipeline.lease import exclusive
 from cdp.pipeline.people import create_profile
@@ -143,6 +144,11 @@ def _owner(body: SessionStart) -> int:
     message = {name: value for name, value in named.items() if value is not None}
     if not message:
         raise Invalid("Say whose session it is: profileId, userId or anonymousId.", code="missing_id")
+    if len(message) == 1:
+        [(name, value)] = message.items()
+        known = find_person({"userId": "user_id", "anonymousId": "anonymous_id"}[name], str(value))
+        if known is not None:
+            return known.pk
     return create_profile(message, source=source_named(SOURCE)).person.pk
 
 
