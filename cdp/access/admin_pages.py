@@ -1,6 +1,5 @@
 """What the admin pages of every app share: pages that are only read, hot tables that are never counted, times."""
 
-
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
