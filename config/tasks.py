@@ -1,12 +1,15 @@
 """What the worker can be asked to do. Each task calls one function, may run at any time, twice, or not at all."""
 
+import logging
 import threading
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 
 from cdp.core.clock import now_us
 from config.celery import app
 
+_log = logging.getLogger(__name__)
 _processing = threading.Lock()
 _again = threading.Event()
 
@@ -23,6 +26,8 @@ def process_inbox() -> int:
         try:
             _again.clear()
             taken += process()
+        except (InterfaceError, OperationalError) as error:
+            _log.warning("The store did not answer (%s); the sweep tries again.", type(error).__name__)
         finally:
             _processing.release()
     return taken

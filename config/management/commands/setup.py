@@ -74,7 +74,9 @@ class Command(BaseCommand):
     def _first_event(self, write_key: str, api_key: str) -> None:
         url = settings.PUBLIC_URL
         body = '{"type":"identify","userId":"u-1","traits":{"email":"ada@example.com","firstName":"Ada"}}'
-        self.stdout.write(f"\nOnce it runs, send a first event:\n\n  curl -u {write_key}: {url}/v1/identify -d '{body}'\n")
+        self.stdout.write(
+            f"\nOnce it runs, send a first event:\n\n  curl -u {write_key}: {url}/v1/identify -d '{body}'\n"
+        )
         if api_key:
             look = f"{url}/api/v1/cdp/profiles?search=u-1"
-            self.stdout.write(f"and see the person:\n\n  curl -H 'X-API-Key: {api_key}' '{look}'\n")
+            self.stdout.write(f"\nand see the person:\n\n  curl -H 'X-API-Key: {api_key}' '{look}'\n")
