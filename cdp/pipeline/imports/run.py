@@ -148,7 +148,7 @@ class _Attempt:
             return _summary(run, resumed=resumed, report=report.path if report.count else None)
 
     def _commit(self, part: Sequence[Ready | BadRow], report: ErrorReport, mark: int) -> None:
-        """Accept a chunk and move the run behind it in one transaction; its refused rows are reported before it commits.
+        """Accept a chunk and move the run behind it in one transaction; refused rows are reported before the commit.
 
         Raises Conflict when another import has moved the run.
         """
