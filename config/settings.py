@@ -189,6 +189,8 @@ UNFOLD = {
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": [lambda _request: static("console.css")],
+    "DASHBOARD_CALLBACK": "dashboard.overview.dashboard",
+    "SIDEBAR": {"show_search": True, "navigation": "dashboard.navigation.navigation"},
 }
 
 # --- Work -------------------------------------------------------------------------------------------------------------

@@ -4,9 +4,11 @@ from typing import Any
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, path, re_path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from cdp.pipeline.api import events
+from cdp.customer360 import api as customer360
+from cdp.pipeline.api import consents, events, identities, merges, profiles, sessions, traits
 from cdp.rest import errors
 from config import health
 
@@ -15,10 +17,38 @@ API: dict[str, Any] = {
     "events": events.EventList,
     "events/track": events.TrackEvent,
     "events/batch": events.EventBatch,
-    "events/<str:customer_id>/recent": events.RecentEvents,
+    "events/<str:customer_id>/recent": customer360.RecentEvents,
     "events/<str:event_id>": events.OneEvent,
     "events/<str:event_id>/why": events.WhyEvent,
-    "profiles/<str:profile_id>/events": events.ProfileEvents,
+    # Profiles
+    "profiles": profiles.Profiles,
+    "profiles/search": profiles.SearchProfiles,
+    "profiles/merge": merges.MergeProfiles,
+    "profiles/identity/link": identities.LinkIdentity,
+    "profiles/<str:profile_id>": profiles.OneProfile,
+    "profiles/<str:profile_id>/timeline": customer360.Timeline,
+    "profiles/<str:profile_id>/events": customer360.ProfileEvents,
+    "profiles/<str:profile_id>/merges": customer360.ProfileMerges,
+    "merges/<str:merge_id>/undo": merges.UndoMerge,
+    "customer360/<str:customer_id>": customer360.Customer360Endpoint,
+    # Identities
+    "identity/resolve": identities.ResolveIdentity,
+    "identities/merge": merges.MergeCustomers,
+    "identities/<str:customer_id>": identities.Identities,
+    "identities/<str:customer_id>/verify": identities.VerifyIdentity,
+    "identities/<str:customer_id>/set-primary": identities.PrimaryIdentity,
+    # Traits and consents
+    "traits/<str:customer_id>": traits.Traits,
+    "traits/<str:customer_id>/batch": traits.TraitsInBatch,
+    "traits/<str:customer_id>/<str:trait_key>": traits.OneTrait,
+    "consents/<str:customer_id>": consents.Consents,
+    "consents/<str:customer_id>/<str:consent_type>": consents.OneConsent,
+    "consent": consents.Preferences,
+    "consent/<str:profile_id>": consents.PreferencesOf,
+    # Sessions
+    "sessions": sessions.Sessions,
+    "sessions/start": sessions.StartSession,
+    "sessions/<str:session_id>/stop": sessions.StopSession,
 }
 """Below /api/v1/cdp/ and /api/cdp/, with or without a slash at the end."""
 
@@ -34,6 +64,7 @@ def _api() -> list[URLPattern | URLResolver]:
 
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", RedirectView.as_view(pattern_name="admin:index"), name="console"),
     path("healthz", health.alive),
     path("readyz", health.ready),
     path("metrics", health.measures),

@@ -1,12 +1,32 @@
 """What every test has: keys and caches that start empty."""
 
-import pytest
+from collections.abc import Iterator
 
+import pytest
+import pytest_django
+from django.core.cache import cache
+
+from cdp.access.keys import forget_keys
 from cdp.pipeline.lease import forget_lease
 from cdp.traits.catalogue import forget_catalogue
+from tests.live import WebServer
 
 
 @pytest.fixture(autouse=True)
 def _fresh_caches() -> None:
+    cache.clear()
+    forget_keys()
     forget_catalogue()
     forget_lease()
+
+
+@pytest.fixture(scope="session")
+def _web(django_db_setup: None, django_db_blocker: pytest_django.DjangoDbBlocker) -> Iterator[WebServer]:
+    with django_db_blocker.unblock(), WebServer() as server:
+        yield server
+
+
+@pytest.fixture
+def web(_web: WebServer, django_db_serialized_rollback: None, transactional_db: None) -> WebServer:
+    """The web process that the tests share. It keeps write keys for 30 s: give each test's source a key of its own."""
+    return _web

@@ -6,6 +6,7 @@ from pathlib import Path
 
 STORE = os.environ.get("TEST_STORE", "sqlite")
 _FOLDER = Path(tempfile.mkdtemp(prefix="cdp-tests-"))
+(_FOLDER / "static").mkdir()
 os.environ["DATA_DIR"] = str(_FOLDER)
 for _name in ("DATABASE_URL", "REDIS_URL", "DATA_KEYS", "SECRET_KEY"):
     os.environ.pop(_name, None)

@@ -25,17 +25,26 @@ def consents_of(fragments: Sequence[int], *, now: int) -> list[ConsentState]:
 
     The newest statement counts; what a merge wrote counts only while that merge is active (IDENTITY.md rule 7).
     """
+    return consents_by_person([fragments], now=now)[0]
+
+
+def consents_by_person(people: Sequence[Sequence[int]], *, now: int) -> list[list[ConsentState]]:
+    """`consents_of` for several people at once, each given by its profiles: one query for all."""
+    owner = {fragment: number for number, fragments in enumerate(people) for fragment in fragments}
     active = Exists(Merge.objects.filter(public_id=OuterRef("merge"), active=True))
-    rows = ConsentRecord.objects.filter(Q(merge=None) | active, profile_id__in=fragments, at__lte=now)
-    newest = {row.type: row for row in rows.order_by("at", "id").defer("body")}
-    return [
-        ConsentState(
-            type=kind,
-            granted=row.granted and (row.expires_at is None or row.expires_at > now),
-            at=row.at,
-            expires_at=row.expires_at,
-            source=row.source,
-            cause=row.cause,
-        )
-        for kind, row in sorted(newest.items())
-    ]
+    rows = ConsentRecord.objects.filter(Q(merge=None) | active, profile_id__in=owner, at__lte=now)
+    newest: list[dict[str, ConsentRecord]] = [{} for _ in people]
+    for row in rows.order_by("at", "id").defer("body"):
+        newest[owner[row.profile_id]][row.type] = row
+    return [[_state(row, now=now) for _, row in sorted(said.items())] for said in newest]
+
+
+def _state(row: ConsentRecord, *, now: int) -> ConsentState:
+    return ConsentState(
+        type=row.type,
+        granted=row.granted and (row.expires_at is None or row.expires_at > now),
+        at=row.at,
+        expires_at=row.expires_at,
+        source=row.source,
+        cause=row.cause,
+    )

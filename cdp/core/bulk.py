@@ -115,8 +115,18 @@ class Database:
         return self.execute(sql.replace("{in}", clause), [*params, *bound])
 
     def insert(self, table: Table, rows: Sequence[Row], conflict: str = "") -> None:
-        """Insert all `rows`; a key that is there is an error, unless `conflict` (an ON CONFLICT clause) says more."""
-        self._many(table.insert(self.postgres, conflict), rows)
+        """Insert all `rows`; a key that is there is an error, unless `conflict` (an ON CONFLICT clause) says more.
+
+        Without `conflict` PostgreSQL gets them by COPY, whose rows are put together in C: a third faster than arrays.
+        """
+        if conflict or not self.postgres or not rows:
+            self._many(table.insert(self.postgres, conflict), rows)
+            return
+        self.queries += 1
+        with self._cursor().copy(f"copy {table.name} ({', '.join(table.columns)}) from stdin (format binary)") as copy:
+            copy.set_types(list(table.columns.values()))
+            for row in rows:
+                copy.write_row(row)
 
     def insert_missing(self, table: Table, rows: Sequence[Row]) -> None:
         """Insert those of `rows` that break no unique key."""

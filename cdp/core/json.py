@@ -28,14 +28,35 @@ def nested_deeper(text: bytes, limit: int) -> bool:
     if text.count(b"{") + text.count(b"[") <= limit:
         return False
     level = 0
-    for _, bracket in brackets(text):
+    for _, bracket in _brackets(text):
         level += 1 if bracket in b"[{" else -1
         if level > limit:
             return True
     return False
 
 
-def brackets(text: bytes) -> Iterator[tuple[int, int]]:
+def cut_deep(text: bytes, *, at: int, limit: int, mark: str) -> tuple[bytes, list[bytes]]:
+    """`text` with every object or list of level `at` that reaches below level `limit` replaced by `"<mark>:<number>"`.
+
+    The outermost object is level 1. What was cut out comes second, by number. For what a decoder cannot reach.
+    """
+    pieces: list[bytes] = []
+    taken: list[bytes] = []
+    level = deepest = start = end = 0
+    for position, bracket in _brackets(text):
+        if bracket in b"[{":
+            level += 1
+            start, deepest = (position, level) if level == at else (start, max(deepest, level))
+            continue
+        if level == at and deepest > limit:
+            pieces += [text[end:start], f'"{mark}:{len(taken)}"'.encode()]
+            end = position + 1
+            taken.append(text[start:end])
+        level -= 1
+    return b"".join([*pieces, text[end:]]), taken
+
+
+def _brackets(text: bytes) -> Iterator[tuple[int, int]]:
     """Position and byte of every bracket and brace of a JSON text that stands in no string."""
     for token in _TOKENS.finditer(text):
         position = token.start()

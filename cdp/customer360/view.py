@@ -190,7 +190,7 @@ def customer360(person: Profile, *, now: int, clear: bool) -> Customer360:
         identities=identity_parts(parts, clear=clear),
         traits=trait_parts(parts, clear=clear),
         segments=[],
-        consents=[_consent(state) for state in consents_of(parts.fragment_ids, now=now)],
+        consents=[consent_part(state) for state in consents_of(parts.fragment_ids, now=now)],
         engagement_score=EngagementPart.of(parts.engagement, now=now),
         lifetime_value=LifetimePart.of(parts.value, now=now),
         recent_events=event_views(events[:RECENT_EVENTS], clear=clear),
@@ -285,7 +285,8 @@ def _public_id(parts: Parts, profile_id: int) -> str:
     return str(next(fragment.public_id for fragment in parts.fragments if fragment.pk == profile_id))
 
 
-def _consent(state: ConsentState) -> ConsentPart:
+def consent_part(state: ConsentState) -> ConsentPart:
+    """The state of one consent type under the names of 001."""
     return ConsentPart(
         consent_type=state.type,
         granted=state.granted,

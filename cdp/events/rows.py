@@ -7,7 +7,7 @@ EVENTS = Table(
     {
         "digest": "bytea",
         "profile_id": "bigint",
-        "source_id": "integer",
+        "source_id": "bigint",
         "session_id": "bigint",
         "call": "smallint",
         "type": "text",
@@ -22,7 +22,7 @@ QUARANTINE = Table(
     "events_quarantinedmessage",
     {
         "digest": "bytea",
-        "source_id": "integer",
+        "source_id": "bigint",
         "received": "bigint",
         "stage": "text",
         "status": "text",

@@ -22,6 +22,7 @@ class SessionView(msgspec.Struct, frozen=True):
     event_count: int
     entry: dict[str, Any]
     parts: tuple[uuid.UUID, ...]
+    stopped: bool = False
 
     @property
     def duration(self) -> int:
@@ -62,4 +63,5 @@ def _view(group: list[Session]) -> SessionView:
         event_count=sum(session.event_count for session in group),
         entry=json.loads(first.entry),
         parts=tuple(session.public_id for session in group),
+        stopped=group[-1].stopped,
     )

@@ -50,7 +50,7 @@ def work_off(on_progress: Callable[[int], None], *, wait: bool = True) -> None:
     try:
         while remaining > 0:
             on_progress(remaining)
-            if taken := process_batch():
+            if taken := patiently(process_batch):
                 remaining -= taken
                 continue
             if not wait:

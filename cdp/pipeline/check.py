@@ -10,7 +10,7 @@ from django.conf import settings
 
 from cdp.access.source import SourceRef
 from cdp.core import clock
-from cdp.core.json import has_nul, nested_deeper
+from cdp.core.json import cut_deep, has_nul, nested_deeper
 from cdp.pipeline.message import CALLS, MAX_NESTING, Message, derived_message_id, digest_of
 from cdp.pipeline.reading import corrected_time
 
@@ -82,7 +82,7 @@ def _decoded(raw: bytes, call: str) -> tuple[_Incoming, bytes]:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _Refusal("bad_json", f"The message is not valid JSON: {error}.") from None
     if call and message.type != call:
-        raw = _with_type(raw, call, said=bool(message.type))
+        raw = _with_type(raw, call, said=bool(message.type) or b'"type"' in raw)
         message.type = call
     return message, raw
 
@@ -145,13 +145,14 @@ def _message_id(message: _Incoming, raw: bytes) -> str:
 
 def _rescued_id(raw: bytes) -> str:
     """The id under which a refused message is kept: its own if it can be read, else one of its bytes."""
+    fallback = hashlib.sha256(raw).hexdigest()
     try:
-        given = _decode_id(raw).message_id
+        given = _decode_id(cut_deep(raw, at=2, limit=MAX_NESTING, mark=fallback)[0]).message_id
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         given = None
-    if given != "" and isinstance(given, str | int) and not isinstance(given, bool):
-        return str(given)
-    return "raw-" + hashlib.sha256(raw).hexdigest()
+    if isinstance(given, str | int) and not isinstance(given, bool) and not str(given).startswith(fallback):
+        return str(given) or f"raw-{fallback}"
+    return f"raw-{fallback}"
 
 
 def _given(value: object) -> bool:

@@ -73,6 +73,7 @@ class Door:
     async def close(self) -> None:
         """Commit what waits; nothing may be sent to it afterwards."""
         await asyncio.to_thread(self._commits.close)
+        await asyncio.to_thread(self._keys.close)
 
     async def __call__(self, scope: Scope, receive: wire.Receive, send: Send) -> None:
         """Answer one HTTP request."""

@@ -3,8 +3,10 @@
 import uuid
 from typing import Any
 
+import msgspec
 from django.conf import settings
 
+from cdp.core.bulk import Database
 from cdp.core.clock import now_us
 from cdp.core.errors import Conflict, Invalid, NotFound
 from cdp.identities.decisions import USE_SENTENCES, Use
@@ -16,6 +18,8 @@ from cdp.identities.rules import Kind, Rules, digests, load_rules
 from cdp.identities.value import IdentifierBody, open_identifier, seal_identifier
 from cdp.pipeline.lease import exclusive
 from cdp.profiles.people import fragment_ids, person_of
+from cdp.traits.apply import load_documents, store_documents
+from cdp.traits.document import Document
 
 
 def add_identifier(
@@ -67,12 +71,17 @@ def add_identifier(
 
 
 def verify_identifier(profile: uuid.UUID, type_code: str, value: str, *, namespace: str = "") -> Identifier:
-    """Mark an identifier of a person as confirmed now. Holds the processing fence. Raises NotFound, Invalid."""
+    """Mark an identifier of a person as confirmed now, and the trait that says the same value.
+
+    Holds the processing fence. Raises NotFound, Invalid.
+    """
     with exclusive() as db:
-        row = _of_person(load_rules(db, region=settings.DEFAULT_PHONE_REGION), profile, type_code, value, namespace)
-        row.verified_at = now_us()
+        rules = load_rules(db, region=settings.DEFAULT_PHONE_REGION)
+        row = _of_person(rules, profile, type_code, value, namespace)
+        now = row.verified_at = now_us()
         row.trusted = True
         row.save(update_fields=["verified_at", "trusted"])
+        _verify_trait(db, rules, row, now=now)
         return row
 
 
@@ -86,6 +95,20 @@ def set_primary(profile: uuid.UUID, type_code: str, value: str, *, namespace: st
 def value_of(row: Identifier) -> str:
     """The normalised value in clear."""
     return open_identifier(row.body).value
+
+
+def _verify_trait(db: Database, rules: Rules, row: Identifier, *, now: int) -> None:
+    """A trait named like the type (e-mail, phone) with the same value is verified: it wins in the golden record."""
+    kind = next(kind for kind in rules.kinds.values() if kind.id == row.type_id)
+    fragments = fragment_ids(row.profile.person_id)
+    confirmed = value_of(row)
+    changed: dict[int, Document] = {}
+    for profile_id, document in load_documents(db, fragments).items():
+        trait = document.get(kind.code)
+        if trait and isinstance(trait.value, str) and rules.spelling(kind, trait.value) == confirmed:
+            document[kind.code] = msgspec.structs.replace(trait, verified=True)
+            changed[profile_id] = document
+    store_documents(db, changed, now=now)
 
 
 def _candidate(rules: Rules, code: str, value: str, namespace: str) -> tuple[Candidate, list[bytes]]:

@@ -21,7 +21,8 @@ from cdp.core.clock import SECOND, now_us
 from cdp.identities.rules import RULES_SQL, Rules, rules_of
 
 LEASE = 10 * SECOND
-HOLDER = f"{socket.gethostname()[:20]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+_MACHINE = socket.gethostname()[:30]
+HOLDER = f"{_MACHINE}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
 class FenceLost(Exception):
@@ -63,7 +64,8 @@ _held: dict[str, int] = {}
 def take_lease(db: Database, *, holder: str = HOLDER) -> bool:
     """Whether this process may plan the next micro-batch; false while another one lives.
 
-    A lease with more than half its time left is not asked for again: writing a batch prolongs it.
+    A lease with more than half its time left is not asked for again: writing a batch prolongs it. One whose holder was
+    a process of this machine that is gone need not run out.
     """
     now = now_us()
     if _held.get(holder, 0) > now + LEASE // 2:
@@ -73,7 +75,9 @@ def take_lease(db: Database, *, holder: str = HOLDER) -> bool:
         " where id = 1 and (holder = ? or holder = '' or expires_at < ?)"
     )
     if db.execute(sql, (holder, now + LEASE, holder, now)) != 1:
-        return False
+        other = db.rows("select holder from pipeline_processinglease where id = 1")[0][0]
+        if not _is_gone(other) or db.execute(sql, (holder, now + LEASE, other, now)) != 1:
+            return False
     _held[holder] = now + LEASE
     return True
 
@@ -110,6 +114,20 @@ def exclusive() -> Iterator[Database]:
         sql = "update pipeline_processinglease set fence = fence + 1 where id = 1 returning key_version"
         _know_key(db.rows(sql)[0][0])
         yield db
+
+
+def _is_gone(holder: str) -> bool:
+    """Whether `holder` names a process of this machine that does not run any more."""
+    machine, _, rest = holder.rpartition(":")[0].rpartition(":")
+    if machine != _MACHINE or not rest.isdigit():
+        return False
+    try:
+        os.kill(int(rest), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 def _know_key(version: int) -> None:

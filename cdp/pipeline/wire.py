@@ -11,7 +11,7 @@ import msgspec
 from django.conf import settings
 
 from cdp.core.errors import DomainError, Invalid, TooLarge
-from cdp.core.json import brackets, has_nul, nested_deeper
+from cdp.core.json import cut_deep, has_nul, nested_deeper
 from cdp.pipeline.message import MAX_NESTING
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -62,6 +62,8 @@ async def _read(receive: Receive, limit: int, too_large: DomainError) -> bytes:
     event = await receive()
     body: bytes = event.get("body", b"")
     if event["type"] == "http.request" and not event.get("more_body"):
+        if len(body) > limit:
+            raise too_large
         return body
     parts, size = [body], len(body)
     while event["type"] == "http.request" and event.get("more_body"):
@@ -173,23 +175,11 @@ def _parsed(decode: Callable[[bytes], Any], body: bytes) -> Any:
 
 
 def _rescued(body: bytes) -> Batch:
-    """The batch, with every object or list of its third level that is nested too deep taken out while it is decoded."""
+    """The batch of a body whose messages, the objects of its third level, are nested too deep for a decoder."""
     mark = secrets.token_hex(16)
-    taken: list[bytes] = []
-    pieces: list[bytes] = []
-    level = deepest = start = end = 0
-    for position, bracket in brackets(body):
-        if bracket in b"[{":
-            level += 1
-            start, deepest = (position, 0) if level == 3 else (start, max(deepest, level))
-        else:
-            level -= 1
-            if level == 2 and deepest > MAX_NESTING + 2:
-                pieces += [body[end:start], f'"{mark}:{len(taken)}"'.encode()]
-                taken.append(body[start : position + 1])
-                end = position + 1
+    text, taken = cut_deep(body, at=3, limit=MAX_NESTING + 2, mark=mark)
     try:
-        batch: Batch = _parsed(_decode_batch, b"".join([*pieces, body[end:]]))
+        batch: Batch = _parsed(_decode_batch, text)
     except RecursionError:
         raise _too_deep("The body") from None
     prefix = f'"{mark}:'.encode()

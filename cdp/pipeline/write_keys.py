@@ -49,7 +49,7 @@ class WriteKeys:
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[float, SourceRef]] = {}
-        self._threads = ThreadPoolExecutor(2, "write-keys")
+        self._thread = ThreadPoolExecutor(1, "write-keys")
         self._logged: dict[str, float] = {}
 
     async def find(self, key: str | None) -> SourceRef | None:
@@ -62,7 +62,7 @@ class WriteKeys:
             if found[0] > now:
                 return found[1]
             self._known[key] = now + _KEEP_SECONDS, found[1]
-        source = await asyncio.get_running_loop().run_in_executor(self._threads, _look_up, key)
+        source = await asyncio.get_running_loop().run_in_executor(self._thread, _look_up, key)
         if source is None:
             self._known.pop(key, None)
             return None
@@ -70,6 +70,11 @@ class WriteKeys:
             self._known.clear()
         self._known[key] = now + _KEEP_SECONDS, source
         return source
+
+    def close(self) -> None:
+        """End the thread and its connection; blocks until that is done."""
+        self._thread.submit(_hang_up).result()
+        self._thread.shutdown()
 
     def unknown(self, key: str | None) -> Unauthorized:
         """The refusal of a request whose keys have no source; `key` is one of them."""
@@ -96,3 +101,7 @@ def _look_up(key: str) -> SourceRef | None:
     except Error:
         connection.close()  # it may be a connection that the server has closed
         raise Unavailable("The store cannot be reached. Send again later.", code="store_unavailable") from None
+
+
+def _hang_up() -> None:
+    connection.close()  # of the thread that calls this

@@ -11,6 +11,11 @@ def person_of(public_id: uuid.UUID | str) -> Profile:
 
     Raises NotFound, also for a text that is no id.
     """
+    return fragment_of(public_id).person
+
+
+def fragment_of(public_id: uuid.UUID | str) -> Profile:
+    """The profile with this id, its person loaded. Raises NotFound, also for a text that is no id."""
     try:
         wanted = public_id if isinstance(public_id, uuid.UUID) else uuid.UUID(public_id)
     except ValueError:
@@ -18,7 +23,7 @@ def person_of(public_id: uuid.UUID | str) -> Profile:
     fragment = Profile.objects.select_related("person").filter(public_id=wanted).first()
     if fragment is None:
         raise NotFound("There is no profile with this id.")
-    return fragment.person
+    return fragment
 
 
 def fragment_ids(person_id: int) -> list[int]:

@@ -14,11 +14,10 @@ from cdp.access.rights import rights_of
 from cdp.access.source import source_named
 from cdp.core.clock import now_us
 from cdp.core.errors import DomainError, Invalid, NotFound, TooLarge
+from cdp.customer360.api import CURSOR, EVENT_FILTERS, listed_events
 from cdp.customer360.event_view import EventView, event_views
-from cdp.customer360.timeline import EventFilter, events_after, events_page, timeline
 from cdp.events.explain import Explanation, why
 from cdp.events.models import Event
-from cdp.events.vocabulary import TYPES
 from cdp.pipeline.accept import Outcome, accept
 from cdp.pipeline.api.event_body import EventBody
 from cdp.pipeline.models import SeenMessage
@@ -26,7 +25,7 @@ from cdp.profiles.models import Profile
 from cdp.profiles.people import person_of
 from cdp.rest.body import as_struct, read_body
 from cdp.rest.endpoint import Endpoint
-from cdp.rest.pages import CursorPage, EitherPage, limit_of, window
+from cdp.rest.pages import EitherPage
 from cdp.rest.schema import PAGE_PARAMETERS, endpoint, parameter
 
 SOURCE = "api"
@@ -37,14 +36,6 @@ EXAMPLE = {
     "properties": {"revenue": 99.99, "currency": "EUR"},
 }
 _TRACKED = {201: "Stored durably; processed within seconds.", 200: "It was sent before."}
-_FILTERS = (
-    parameter("eventType", "001's or 003's spelling, such as PAGE_VIEW; also as `type`.", enum=TYPES),
-    parameter("eventName", "The name, exactly."),
-    parameter("source", "The name of a source."),
-    parameter("startDate", "ISO 8601; events at or after it."),
-    parameter("endDate", "ISO 8601; events at or before it. A date alone includes that day."),
-)
-_CURSOR = parameter("cursor", "Where to go on: `next` of the page before; empty for the first page.")
 
 
 class Tracked(msgspec.Struct, frozen=True, rename="camel"):
@@ -91,16 +82,16 @@ class EventList(Endpoint):
         EitherPage[EventView],
         parameters=[
             parameter("customerId", "Events of one person, by any id of theirs; also as `profileId`."),
-            *_FILTERS,
+            *EVENT_FILTERS,
             *PAGE_PARAMETERS,
-            _CURSOR,
+            CURSOR,
         ],
         tag="events",
     )
     def get(self, request: Request) -> Response:
         """Newest first. With `cursor` the answer has `next`, which reaches any depth; else `pagination`."""
         params = request.query_params
-        return _listed(request, params.get("customerId") or params.get("profileId") or None)
+        return listed_events(request, params.get("customerId") or params.get("profileId") or None)
 
     @endpoint(
         "Track an event",
@@ -161,34 +152,6 @@ class EventBatch(Endpoint):
         )
 
 
-class RecentEvents(Endpoint):
-    """`events/:customerId/recent`."""
-
-    needs: ClassVar[dict[str, str]] = {"GET": "read"}
-
-    @endpoint("Recent events of a person", CursorPage[EventView], parameters=[PAGE_PARAMETERS[1]], tag="events")
-    def get(self, request: Request, customer_id: str) -> Response:
-        """Newest first; 25 unless `limit` says otherwise."""
-        rights = rights_of(request)
-        person = person_of(customer_id)
-        page = timeline(person, limit=limit_of(request, 25), clear=rights.sees_personal)
-        record_read(rights, object_type="profile", object_ids=[person.public_id], fields=["events"], request=request)
-        return Response(page)
-
-
-class ProfileEvents(Endpoint):
-    """`profiles/:id/events`."""
-
-    needs: ClassVar[dict[str, str]] = {"GET": "read"}
-
-    @endpoint(
-        "Events of a profile", EitherPage[EventView], parameters=[*_FILTERS, *PAGE_PARAMETERS, _CURSOR], tag="profiles"
-    )
-    def get(self, request: Request, profile_id: str) -> Response:
-        """Of the whole person, over all their profiles. Newest first."""
-        return _listed(request, profile_id)
-
-
 class OneEvent(Endpoint):
     """`events/:id`."""
 
@@ -225,28 +188,6 @@ def _tracked(request: Request) -> Response:
         raise Invalid(outcome.message, code=outcome.code, details={"id": _id(outcome.digest)})
     tracked = Tracked(id=_id(outcome.digest), status=outcome.status, message_id=outcome.message_id)
     return Response(tracked, status=201 if outcome.status == "accepted" else 200)
-
-
-def _listed(request: Request, customer_id: str | None) -> Response:
-    rights = rights_of(request)
-    wanted = EventFilter.of(request.query_params)
-    clear = rights.sees_personal
-    page: Any
-    if "cursor" in request.query_params:
-        page = events_after(
-            wanted,
-            customer_id=customer_id,
-            cursor=request.query_params["cursor"],
-            limit=limit_of(request),
-            clear=clear,
-        )
-    else:
-        asked = window(request)
-        found = events_page(wanted, customer_id=customer_id, page=asked.page, limit=asked.limit, clear=clear)
-        page = asked.page_of(found.data, total=found.total)
-    ids = list(dict.fromkeys(event.customer_id for event in page.data))
-    record_read(rights, object_type="profile", object_ids=ids, fields=["events"], request=request)
-    return Response(page)
 
 
 def _accepted(messages: list[dict[str, Any]]) -> list[Outcome]:

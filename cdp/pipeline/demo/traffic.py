@@ -23,9 +23,10 @@ from cdp.pipeline.demo.people import (
 )
 
 _DAY = 86_400
+_VISIT = 3600  # no visit takes longer; one that would begin later than this before the end does not happen
 _SEASON = (0.75, 0.7, 0.8, 0.85, 0.85, 0.8, 0.7, 0.72, 0.85, 0.9, 1.0, 0.98)
 _HOURS = (7, 8, 8, 9, 10, 11, 12, 12, 13, 15, 16, 17, 18, 18, 19, 19, 20, 20, 20, 21, 21, 22, 22, 23)
-_LATER_VISITS = {VISITOR: 0.4, SUBSCRIBER: 1.2, BUYER: 3.2, LOYAL: 13.0}
+_LATER_VISITS = {VISITOR: 0.4, SUBSCRIBER: 1.2, BUYER: 3.5, LOYAL: 13.5}
 _BUYS = {VISITOR: 0.0, SUBSCRIBER: 0.04, BUYER: 0.3, LOYAL: 0.45}
 _MAIL_GAP_DAYS = {SUBSCRIBER: 70, BUYER: 110, LOYAL: 60}
 _WORDS = ("gift", "coffee", "lamp", "knife", "atlas", "kite", "blanket", "seeds", "shoes", "radio")
@@ -110,7 +111,7 @@ class _Life:
             self._visit(nth, day)
         if self.signed_up and self.person.wants_mail:
             self._mails(start, last)
-        if self.signed_up and random.random() < 0.03:
+        if self.signed_up and random.random() < 0.3:
             self._borrowed_tablet(last)
         ordered = sorted(self.sent, key=lambda item: item[0])
         head = f'{{"messageId":"demo-{shop.seed}-{self.person.number}-'
@@ -122,10 +123,11 @@ class _Life:
 
     def _visit(self, nth: int, day: int) -> None:
         person, random = self.person, self.random
-        device = person.devices[0 if nth == 0 else int(random.random() * len(person.devices))]
-        self.now = max(
-            self.now + 3600, day * _DAY + _HOURS[int(random.random() * 24)] * 3600 + int(random.random() * 3600)
-        )
+        device = person.devices[int(random.random() * len(person.devices)) if self.signed_up else 0]
+        at = day * _DAY + _HOURS[int(random.random() * 24)] * 3600 + int(random.random() * 3600)
+        self.now = max(self.now + 3600, min(at, self.end - _VISIT))
+        if self.now > self.end - _VISIT:
+            return
         campaign = self.shop.campaign(day, random) if random.random() < 0.42 else None
         context = device.context + (campaign.context + "," if campaign else "")
         self._page(device, context, "Home", "/", campaign.query if campaign else "")
@@ -268,9 +270,9 @@ class _Life:
                     self.sent.append((at + 30, self._by_user("Email Clicked", f'"campaign":"{name}"')))
 
     def _borrowed_tablet(self, last: int) -> None:
-        """A look at the shop on a device of somebody else, who is known by it: it must not join the two."""
+        """A look at the shop on a device of somebody who is known by it: that must not join the two."""
         other = self.person.number - 1
-        if other < 0 or kind_of(dice(self.shop.seed, other)) == VISITOR:
+        if other < 0 or kind_of(dice(self.shop.seed, other)) != LOYAL:  # they sign up at their first visit
             return
         borrowed = Device(anonymous_id(self.shop.seed, other, 0), self.person.devices[0].context, False)
         self.entered.add(borrowed.anonymous_id)

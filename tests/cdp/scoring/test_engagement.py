@@ -2,7 +2,7 @@
 
 import pytest
 
-from cdp.scoring.activity import activity_of
+from cdp.scoring.activity import activity_of_people
 from cdp.scoring.engagement import Activity, Engagement, engagement, fading, saturating
 from tests import factories as make
 from tests.factories import T0, days
@@ -51,7 +51,8 @@ def test_fading(age, score):
 
 @pytest.mark.django_db
 def test_activity_counts_the_window_over_all_fragments(django_assert_num_queries):
-    ada, guest, other = make.profile(), make.profile(), make.profile()
+    ada, guest, other, nobody = make.profile(), make.profile(), make.profile(), make.profile()
+    make.merge(ada, guest)
     now = T0 + days(100)
     make.event(ada, "Signed In", ts=now - days(2))
     make.event(ada, "Email Opened", ts=now - days(2) + 1)
@@ -61,8 +62,9 @@ def test_activity_counts_the_window_over_all_fragments(django_assert_num_queries
     make.event(guest, "Home", call="page", ts=now + days(1))  # not yet
     make.event(other, "Home", call="page", ts=now - 1)
     with django_assert_num_queries(1):
-        found = activity_of([ada.pk, guest.pk], revenue=12.5, now=now)
-    assert found == Activity(
+        found = activity_of_people({ada.pk: 12.5, nobody.pk: 1.0}, now=now)
+    assert found.pop(nobody.pk) == Activity(revenue=1.0)
+    assert found.pop(ada.pk) == Activity(
         last_event=now - days(2) + 1,
         last_login=now - days(2),
         active_days=2,

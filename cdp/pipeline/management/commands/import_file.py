@@ -41,6 +41,8 @@ class Command(BaseCommand):
 
     help = "Import customers or events from a .csv or .jsonl file (also .gz), each row once however often it is called."
 
+    requires_migrations_checks = True
+
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
         """Keep the line breaks of the list of fields."""
         return super().create_parser(

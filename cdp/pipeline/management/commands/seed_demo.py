@@ -23,6 +23,8 @@ class Command(BaseCommand):
         "and until give the same messages, byte for byte; what is there already is not made again."
     )
 
+    requires_migrations_checks = True
+
     def add_arguments(self, parser: ArgumentParser) -> None:
         """The options."""
         parser.add_argument("--profiles", type=_count, default=200, metavar="N", help="How many people (default: 200).")
