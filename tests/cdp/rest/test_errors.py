@@ -131,7 +131,6 @@ def test_any_content_type_is_json(api):
         assert (kind, answer.status_code) == (kind, 201)
 
 
-
 @pytest.mark.parametrize(
     ("query", "code", "message"),
     [
