@@ -39,8 +39,12 @@ def ada():
     device = make.identifier(guest, "device_id", "phone-1")
     make.identifier(person, "external", "7001", namespace="shopify")
     make.traits(person, of=shop, firstName="Ada", lastName="Byron", plan="pro")
-    joined = make.event(guest, "Signed In", ts=now, of=shop, decision=Decision.MERGED, properties={"by": "ada@example.com"})
-    make.merge(person, guest, event=bytes(joined.digest), via_target=bytes(email.digest), via_source=bytes(device.digest))
+    joined = make.event(
+        guest, "Signed In", ts=now, of=shop, decision=Decision.MERGED, properties={"by": "ada@example.com"}
+    )
+    make.merge(
+        person, guest, event=bytes(joined.digest), via_target=bytes(email.digest), via_source=bytes(device.digest)
+    )
     make.session(guest, started=now - 60_000_000, last=now, event_count=2, entry={"utm_source": "news"})
     make.recount(guest)
     return person
@@ -135,7 +139,9 @@ class TestPeople:
         ):
             page = text_of(viewer.get(address))
             assert ("ada@example.com" in page, "Byron" in page) == (False, False)
-        assert "you do not have the right" in text_of(viewer.get(reverse("admin:profiles_profile_change", args=[ada.pk])))
+        assert "you do not have the right" in text_of(
+            viewer.get(reverse("admin:profiles_profile_change", args=[ada.pk]))
+        )
         assert AuditEntry.objects.count() == 0
 
     def test_every_view_in_clear_is_audited(self, administrator, ada):
