@@ -11,6 +11,7 @@ from cdp.customer360 import api as customer360
 from cdp.pipeline.api import consents, events, identities, merges, profiles, sessions, traits
 from cdp.rest import errors
 from config import health
+from dashboard.live import LiveOverview
 
 API: dict[str, Any] = {
     # Events
@@ -74,6 +75,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     re_path(r"^api/", errors.unknown),
 ]
+
+SOCKETS: dict[str, Any] = {"ws/overview": LiveOverview}
+"""WebSocket consumers by path."""
 
 handler400 = "cdp.rest.errors.bad_request"
 handler403 = "cdp.rest.errors.forbidden"
