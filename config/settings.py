@@ -207,6 +207,7 @@ if not REDIS_URL:
         "store_processed": False,
         "polling_interval": 0.1,
     }
+CELERY_TIMEZONE = TIME_ZONE
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

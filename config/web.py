@@ -1,4 +1,7 @@
-"""The web process: uvicorn on a socket that the supervisor has opened (`python -m config.web FD`)."""
+"""The web process: uvicorn with its three doors.
+
+`python -m config.web FD` serves on a socket that the supervisor has opened, `python -m config.web` on HOST and PORT.
+"""
 
 import asyncio
 import socket
@@ -8,6 +11,7 @@ import uvicorn
 from django.conf import settings
 
 import config.asgi  # noqa: F401 - sets Django up, and its logging, before uvicorn logs its first line
+from config import environment as env
 
 _TICK_SECONDS = 0.5
 
@@ -32,6 +36,8 @@ def main() -> None:
     """Serve until SIGTERM; requests that are in flight then have five seconds."""
     options = uvicorn.Config(
         "config.asgi:application",
+        host=env.text("HOST", "127.0.0.1"),
+        port=env.integer("PORT", 8000, low=1, high=65535),
         http="httptools",
         loop="uvloop",
         ws="websockets-sansio",
@@ -43,7 +49,7 @@ def main() -> None:
         timeout_graceful_shutdown=5,
     )
     server = _Server(options)
-    server.run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
+    server.run(sockets=[socket.socket(fileno=int(sys.argv[1]))] if sys.argv[1:] else None)
     sys.exit(0 if server.started else 3)
 
 
