@@ -8,13 +8,12 @@ from rest_framework.response import Response
 
 from cdp.access.audit import record_read
 from cdp.access.rights import Rights, rights_of
-from cdp.access.source import source_named
+from cdp.access.source import API_SOURCE, api_source
 from cdp.core.clock import iso, iso_or_none, now_us
 from cdp.core.errors import Invalid, NotFound
 from cdp.customer360.masking import shown
 from cdp.customer360.parts import parts_of
 from cdp.customer360.view import TraitPart, trait_parts
-from cdp.pipeline.api.events import SOURCE
 from cdp.pipeline.write_traits import TraitWrite, delete_trait, set_traits
 from cdp.profiles.models import Profile
 from cdp.profiles.people import person_of
@@ -156,7 +155,7 @@ class OneTrait(Endpoint):
 def _set(request: Request, customer_id: str, writes: list[TraitWrite]) -> list[TraitPart]:
     rights = rights_of(request)
     person = person_of(customer_id)
-    set_traits(person.public_id, writes, source=source_named(SOURCE))
+    set_traits(person.public_id, writes, source=api_source())
     golden = {part.trait_key: part for part in _parts(person, rights)}
     parts = [golden.get(write.key) or _unseen(write, person, rights) for write in writes]
     _record(rights, person, parts, request)
@@ -170,7 +169,7 @@ def _unseen(write: TraitWrite, person: Profile, rights: Rights) -> TraitPart:
         trait_key=write.key,
         trait_value=shown(write.key, write.value, clear=rights.sees_personal),
         trait_type=write.type or None,
-        source=write.label or SOURCE,
+        source=write.label or API_SOURCE,
         computed_at=now if write.computed_at is None else iso(write.computed_at),
         expires_at=iso_or_none(write.expires_at),
         metadata=shown("", write.metadata or {}, clear=rights.sees_personal),
