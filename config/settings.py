@@ -199,6 +199,7 @@ UNFOLD = {
 # --- Work -------------------------------------------------------------------------------------------------------------
 
 _BROKER_DIR = DATA_DIR / "broker"
+INBOX_WAKE = "config.celery.wake"  # what the REST API calls after a commit, so that the worker need not be swept up
 CELERY_BROKER_URL = REDIS_URL or "filesystem://localhost"
 if not REDIS_URL:
     for _folder in ("messages", "processed", "control"):
@@ -210,6 +211,7 @@ if not REDIS_URL:
         "store_processed": False,
         "polling_interval": 0.1,
     }
+CELERY_TIMEZONE = TIME_ZONE
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

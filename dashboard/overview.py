@@ -66,7 +66,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     return {
         **context,
         "title": "Overview",
-        "cards": _cards(found, now=now),
+        "cards": cards(found, now=now),
         "hours": _bars(found.hours),
         "chart": {"width": _WIDTH, "height": _HEIGHT + 24, "base": _HEIGHT},
         "busiest": max(found.hours.values(), default=0),
@@ -114,7 +114,8 @@ def _per_hour(now: int) -> dict[int, int]:
     return {hour: found.get(hour, 0) for hour in range(first // HOUR, now // HOUR + 1)}
 
 
-def _cards(found: Overview, *, now: int) -> list[Card]:
+def cards(found: Overview, *, now: int) -> list[Card]:
+    """The numbers of the page, each with what it means at `now` (µs)."""
     age = None if found.oldest_waiting is None else now - found.oldest_waiting
     return [
         Card(
