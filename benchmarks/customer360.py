@@ -181,7 +181,7 @@ def measure(profiles: int, console: Console) -> bool:
     from cdp.profiles.people import person_of
 
     call_command("migrate", verbosity=0)
-    random = Random(1)  # noqa: S311 - made-up data
+    random = Random(1)
     count = min(MEASURED + WARMED, profiles // 2)
     measured = random.sample([n for n in range(1, profiles + 1) if n % 10], count)
     fill(profiles, measured, console)
