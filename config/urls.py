@@ -32,6 +32,8 @@ API: dict[str, Any] = {
     "profiles/<str:profile_id>/merges": customer360.ProfileMerges,
     "merges/<str:merge_id>/undo": merges.UndoMerge,
     "customer360/<str:customer_id>": customer360.Customer360Endpoint,
+    "customer360/<str:customer_id>/compute-engagement": customer360.ComputeEngagement,
+    "customer360/<str:customer_id>/compute-ltv": customer360.ComputeLifetimeValue,
     # Identities
     "identity/resolve": identities.ResolveIdentity,
     "identities/merge": merges.MergeCustomers,

@@ -11,8 +11,9 @@ from cdp.access.audit import record_read
 from cdp.access.rights import rights_of
 from cdp.core.clock import iso, iso_or_none, now_us
 from cdp.customer360.event_view import EventView, event_id
+from cdp.customer360.parts import parts_of
 from cdp.customer360.timeline import EventFilter, events_after, events_page, timeline
-from cdp.customer360.view import Customer360, customer360
+from cdp.customer360.view import Customer360, EngagementPart, LifetimePart, customer360
 from cdp.events.vocabulary import TYPES
 from cdp.profiles.models import Merge
 from cdp.profiles.people import person_of
@@ -80,6 +81,30 @@ class Customer360Endpoint(Endpoint):
             request=request,
         )
         return Response(view)
+
+
+class ComputeEngagement(Endpoint):
+    """`customer360/:customerId/compute-engagement`."""
+
+    needs: ClassVar[dict[str, str]] = {"POST": "read"}
+
+    @endpoint("Compute the engagement score", EngagementPart, tag="customer360")
+    def post(self, request: Request, customer_id: str) -> Response:  # noqa: ARG002 - the framework's interface
+        """From the events now; the 360° view shows the same, because it is computed at every call."""
+        now = now_us()
+        return Response(EngagementPart.of(parts_of(person_of(customer_id), now=now).engagement, now=now))
+
+
+class ComputeLifetimeValue(Endpoint):
+    """`customer360/:customerId/compute-ltv`."""
+
+    needs: ClassVar[dict[str, str]] = {"POST": "read"}
+
+    @endpoint("Compute the lifetime value", LifetimePart, tag="customer360")
+    def post(self, request: Request, customer_id: str) -> Response:  # noqa: ARG002 - the framework's interface
+        """From the purchases now; the 360° view shows the same, because it is computed at every call."""
+        now = now_us()
+        return Response(LifetimePart.of(parts_of(person_of(customer_id), now=now).value, now=now))
 
 
 class Timeline(Endpoint):
