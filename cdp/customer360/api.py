@@ -88,9 +88,9 @@ class ComputeEngagement(Endpoint):
 
     needs: ClassVar[dict[str, str]] = {"POST": "read"}
 
-    @endpoint("Compute the engagement score", EngagementPart, tag="customer360")
-    def post(self, request: Request, customer_id: str) -> Response:  # noqa: ARG002 - the framework's interface
-        """From the events now; the 360° view shows the same, because it is computed at every call."""
+    @endpoint("The engagement score now", EngagementPart, tag="customer360")
+    def post(self, _request: Request, customer_id: str) -> Response:
+        """Scores follow the events by themselves: this is the score of the 360° view, computed now."""
         now = now_us()
         return Response(EngagementPart.of(parts_of(person_of(customer_id), now=now).engagement, now=now))
 
@@ -100,9 +100,9 @@ class ComputeLifetimeValue(Endpoint):
 
     needs: ClassVar[dict[str, str]] = {"POST": "read"}
 
-    @endpoint("Compute the lifetime value", LifetimePart, tag="customer360")
-    def post(self, request: Request, customer_id: str) -> Response:  # noqa: ARG002 - the framework's interface
-        """From the purchases now; the 360° view shows the same, because it is computed at every call."""
+    @endpoint("The lifetime value now", LifetimePart, tag="customer360")
+    def post(self, _request: Request, customer_id: str) -> Response:
+        """The value so far of the 360° view, computed now; predictions need a model and are null without one."""
         now = now_us()
         return Response(LifetimePart.of(parts_of(person_of(customer_id), now=now).value, now=now))
 

@@ -8,7 +8,7 @@ from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cdp.access.source import source_named
+from cdp.access.source import api_source
 from cdp.core.clock import iso, now_us
 from cdp.core.errors import Invalid, NotFound
 from cdp.core.ids import uuid7
@@ -16,7 +16,6 @@ from cdp.events.models import Session
 from cdp.events.sessions import entry_of
 from cdp.events.sessions_view import sessions_of
 from cdp.identities.lookup import find_person
-from cdp.pipeline.api.events import SOURCE
 from cdp.pipeline.lease import exclusive
 from cdp.pipeline.people import create_profile
 from cdp.profiles.people import fragment_ids, fragment_of, person_of
@@ -149,7 +148,7 @@ def _owner(body: SessionStart) -> int:
         known = find_person({"userId": "user_id", "anonymousId": "anonymous_id"}[name], str(value))
         if known is not None:
             return known.pk
-    return create_profile(message, source=source_named(SOURCE)).person.pk
+    return create_profile(message, source=api_source()).person.pk
 
 
 def _session(text: str) -> Session:

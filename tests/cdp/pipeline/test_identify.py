@@ -2,11 +2,12 @@
 
 import pytest
 
-from cdp.access.source import api_source
+from cdp.access.models import Source
+from cdp.access.source import SourceRef, api_source
 from cdp.core.clock import now_us
 from cdp.core.errors import Conflict, Invalid, NotFound
 from cdp.identities.lookup import find_person, identifiers_of
-from cdp.identities.models import IdentityLog
+from cdp.identities.models import IdentifierType, IdentityLog
 from cdp.pipeline.identify import add_identifier, set_primary, verify_identifier
 from cdp.pipeline.people import create_profile, delete_person
 from cdp.pipeline.write_traits import TraitWrite, delete_trait, set_traits
@@ -126,3 +127,38 @@ def test_a_deleted_person_is_gone_from_every_table(ada: Profile):
     assert find_person("email", "ada@old.example") is None
     send(message(userId="ada"))
     assert find_person("user_id", "ada") != ada
+
+
+def test_rule_13_where_only_verified_values_find(ada: Profile):
+    IdentifierType.objects.filter(code="email").update(verified_only=True)
+    send(message("identify", userId="eve", traits={"email": "ada@old.example"}))
+    assert find_person("user_id", "eve") != ada
+    send(message("identify", anonymousId="x", traits={"email": "ada@old.example"}))
+    assert find_person("anonymous_id", "x") != ada
+    verify_identifier(ada.public_id, "email", "ada@old.example")
+    send(message("identify", anonymousId="y", traits={"email": "ada@old.example"}))
+    assert find_person("anonymous_id", "y") == ada
+
+
+def test_verifying_what_a_browser_said_makes_it_find_unless_somebody_else_has_it(ada: Profile):
+    source, _ = Source.objects.get_or_create(name="site", kind="browser")
+    browser = SourceRef.of(source)
+    send(message("identify", userId="eve", traits={"email": "eve@x.example"}), source=browser)
+    send(message("identify", userId="eve", traits={"email": "ada@old.example"}), source=browser)
+    eve = find_person("user_id", "eve")
+    assert eve is not None
+    verify_identifier(eve.public_id, "email", "eve@x.example")
+    send(message("identify", anonymousId="z", traits={"email": "eve@x.example"}))
+    assert find_person("anonymous_id", "z") == eve
+    with pytest.raises(Conflict):
+        verify_identifier(eve.public_id, "email", "ada@old.example")
+
+
+def test_a_value_that_another_person_had_before_the_rule_was_tightened_is_a_conflict(ada: Profile):
+    IdentifierType.objects.filter(code="email").update(verified_only=True)
+    send(message("identify", userId="eve", traits={"email": "ada@old.example"}))
+    eve = find_person("user_id", "eve")
+    assert eve is not None
+    with pytest.raises(Conflict) as taken:
+        verify_identifier(eve.public_id, "email", "ada@old.example")
+    assert taken.value.code == "identifier_taken"
