@@ -80,7 +80,10 @@ def load_profiles(db: Database, ids: Iterable[int]) -> dict[int, ProfileRow]:
         ids,
         "bigint",
     )
-    return {row[0]: ProfileRow(*row[:7], revenue=msgspec.json.decode(row[7])) for row in rows}
+    return {
+        id_: ProfileRow(id_, first, last, events, purchases, bought_first, bought_last, msgspec.json.decode(revenue))
+        for id_, first, last, events, purchases, bought_first, bought_last, revenue in rows
+    }
 
 
 def store_profiles(
