@@ -196,6 +196,7 @@ UNFOLD = {
 # --- Work -------------------------------------------------------------------------------------------------------------
 
 _BROKER_DIR = DATA_DIR / "broker"
+INBOX_WAKE = "config.celery.wake"  # what the REST API calls after a commit, so that the worker need not be swept up
 CELERY_BROKER_URL = REDIS_URL or "filesystem://localhost"
 if not REDIS_URL:
     for _folder in ("messages", "processed", "control"):

@@ -32,6 +32,8 @@ API: dict[str, Any] = {
     "profiles/<str:profile_id>/merges": customer360.ProfileMerges,
     "merges/<str:merge_id>/undo": merges.UndoMerge,
     "customer360/<str:customer_id>": customer360.Customer360Endpoint,
+    "customer360/<str:customer_id>/compute-engagement": customer360.ComputeEngagement,
+    "customer360/<str:customer_id>/compute-ltv": customer360.ComputeLifetimeValue,
     # Identities
     "identity/resolve": identities.ResolveIdentity,
     "identities/merge": merges.MergeCustomers,
@@ -41,6 +43,7 @@ API: dict[str, Any] = {
     # Traits and consents
     "traits/<str:customer_id>": traits.Traits,
     "traits/<str:customer_id>/batch": traits.TraitsInBatch,
+    "traits/<str:customer_id>/compute-engagement": traits.EngagementTraits,
     "traits/<str:customer_id>/<str:trait_key>": traits.OneTrait,
     "consents/<str:customer_id>": consents.Consents,
     "consents/<str:customer_id>/<str:consent_type>": consents.OneConsent,

@@ -12,6 +12,15 @@ from cdp.traits.catalogue import forget_catalogue
 from tests.live import WebServer
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that commits empties the tables at its end: each of them gets the rows of the migrations back first."""
+    for item in items:
+        names: list[str] = getattr(item, "fixturenames", [])
+        marker = item.get_closest_marker("django_db")
+        if "transactional_db" in names or (marker is not None and marker.kwargs.get("transaction")):
+            names.append("django_db_serialized_rollback")
+
+
 @pytest.fixture(autouse=True)
 def _fresh_caches() -> None:
     cache.clear()
@@ -27,6 +36,6 @@ def _web(django_db_setup: None, django_db_blocker: pytest_django.DjangoDbBlocker
 
 
 @pytest.fixture
-def web(_web: WebServer, django_db_serialized_rollback: None, transactional_db: None) -> WebServer:
+def web(_web: WebServer, transactional_db: None) -> WebServer:
     """The web process that the tests share. It keeps write keys for 30 s: give each test's source a key of its own."""
     return _web

@@ -17,6 +17,7 @@ if STORE == "postgres":
 from config.settings import *  # noqa: E402, F403
 from config.settings import DATABASES  # noqa: E402
 
+INBOX_WAKE = ""
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 if STORE == "sqlite":
     # A file and not memory: threads and other processes of the tests share it.

@@ -1,6 +1,5 @@
 """The record of who read personal data: one entry a call, ids and field names, never a value."""
 
-import ipaddress
 import uuid
 from collections.abc import Iterable, Sequence
 
@@ -9,6 +8,7 @@ from rest_framework.request import Request
 
 from cdp.access.models import AuditEntry
 from cdp.access.rights import Rights
+from cdp.core.address import shortened
 from cdp.core.clock import now_us
 
 
@@ -34,12 +34,3 @@ def record_read(
         request_id=request.headers.get("X-Request-Id", "")[:64],
         address=shortened(request.META.get("REMOTE_ADDR", "")),
     )
-
-
-def shortened(address: str) -> str:
-    """An IP address without its last part (IPv4 /24, IPv6 /48); anything else is nothing."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return ""
-    return str(ipaddress.ip_network((found, 24 if found.version == 4 else 48), strict=False).network_address)

@@ -59,6 +59,7 @@ def checked(raw: bytes, *, source: SourceRef, received: int, sent_at: object = N
         message_id = _message_id(message, raw)
         return Checked(raw, digest_of(source.id, message_id), message_id)
     except _Refusal as refusal:
+        raw = _typed(raw, call)
         message_id = _rescued_id(raw)
         return Checked(raw, digest_of(source.id, message_id), message_id[:MAX_MESSAGE_ID], refusal.code, refusal.reason)
 
@@ -93,6 +94,14 @@ def _with_type(raw: bytes, call: str, *, said: bool) -> bytes:
         return msgspec.json.encode({"type": msgspec.Raw(msgspec.json.encode(call)), **fields})
     inner = raw.strip()[1:].lstrip()
     return b'{"type":"%b"%b%b' % (call.encode(), b"" if inner == b"}" else b",", inner)
+
+
+def _typed(raw: bytes, call: str) -> bytes:
+    """A refused message, told its type if that can be done, so that a replay knows it without the endpoint."""
+    try:
+        return raw if not call or "type" in _fields(raw) else _with_type(raw, call, said=False)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return raw
 
 
 def _fields(raw: bytes) -> dict[str, msgspec.Raw]:

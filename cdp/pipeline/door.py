@@ -11,6 +11,7 @@ import msgspec
 from django.conf import settings
 
 from cdp.access.source import SourceRef
+from cdp.core.address import shortened
 from cdp.core.clock import now_us
 from cdp.core.errors import DomainError, Invalid, NotFound, TooLarge
 from cdp.pipeline import answers, wire
@@ -18,7 +19,7 @@ from cdp.pipeline.answers import Answer, Rejection, Send
 from cdp.pipeline.check import Checked, checked
 from cdp.pipeline.group_commit import GroupCommit
 from cdp.pipeline.message import CALLS, HISTORICAL, PRIVACY_CONTROL, Envelope, tail_of
-from cdp.pipeline.visitor import RateLimit, client_address, origin_allowed, require_networks, shortened
+from cdp.pipeline.visitor import RateLimit, client_address, origin_allowed, require_networks
 from cdp.pipeline.write_keys import Forbidden, TooMany, WriteKeys
 from cdp.pipeline.writer import kept, refused
 
@@ -30,6 +31,7 @@ _SHORT = {"i": "identify", "t": "track", "p": "page", "s": "screen", "g": "group
 _POSTS = {f"/v1/{name}": name for name in (*CALLS, BATCH, IMPORT)} | {f"/v1/{s}": name for s, name in _SHORT.items()}
 _POSTS |= {f"{path}/": name for path, name in _POSTS.items()}
 _PIXELS = {f"/v1/pixel/{name}": name for name in CALLS}
+_shortened = lru_cache(4096)(shortened)
 _SLICE = 200
 _MAX_AGENT = 512
 _NO_MESSAGE_AT_ALL = frozenset({"bad_json", "not_utf8", "too_large"})
@@ -52,7 +54,7 @@ class _Request:
 
     def visitor(self) -> tuple[str, str]:
         """Address (shortened unless KEEP_FULL_IP) and user agent, for the context of messages that say none."""
-        address = self.address if settings.KEEP_FULL_IP else shortened(self.address)
+        address = self.address if settings.KEEP_FULL_IP else _shortened(self.address)
         return address, self.headers.get(b"user-agent", b"")[:_MAX_AGENT].decode("latin-1")
 
     def query(self, name: str) -> str:

@@ -93,7 +93,7 @@ def original(envelope: Envelope) -> bytes:
     return bytes(envelope.message)
 
 
-def unseal(keyring: Keyring, body: bytes) -> Envelope:
+def unseal(keyring: Keyring, body: bytes | memoryview) -> Envelope:
     """The envelope of `seal`. Raises KeyMissing."""
     return _decode_envelope(keyring.decrypt("message", body))
 

@@ -79,7 +79,7 @@ class Plan:
         self.sessions.assign_ids(self.session_ids)
         self.sessions.store(db)
         db.insert(EVENTS, [self._event_row(n) for n in range(len(self.readings))])
-        db.insert_missing(QUARANTINE, [_quarantine_row(failure) for failure in self.failures])
+        db.insert(QUARANTINE, [_quarantine_row(failure) for failure in self.failures], conflict=_OPEN_AGAIN)
         db.execute_in("delete from pipeline_inboxmessage where id {in}", [row.id for row in self.waiting], "bigint")
         count(db, self.outcomes, day=self.now // DAY)
 
@@ -320,6 +320,13 @@ def _kept_context(reading: Reading) -> dict[str, Any]:
     if "traits" not in reading.context:
         return reading.context
     return {key: value for key, value in reading.context.items() if key != "traits"}
+
+
+# A message that was replayed and fails again is open again.
+_OPEN_AGAIN = (
+    "on conflict (digest) do update set stage = excluded.stage, status = excluded.status, code = excluded.code,"
+    " reason = excluded.reason, body = excluded.body, resolved_at = null"
+)
 
 
 def _quarantine_row(failure: Failure) -> tuple[Any, ...]:

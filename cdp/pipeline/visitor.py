@@ -38,19 +38,6 @@ def client_address(scope: Mapping[str, Any]) -> str:
     return peer
 
 
-@lru_cache(4096)
-def shortened(address: str) -> str:
-    """The network of an address, as it may be kept: /24 of IPv4, /48 of IPv6; blank for what is no address."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return ""
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
-    bits = 24 if parsed.version == 4 else 48
-    return str(ipaddress.ip_network((parsed, bits), strict=False).network_address)
-
-
 @lru_cache(1024)
 def origin_allowed(origin: str, allowed: tuple[str, ...]) -> bool:
     """Whether a page of `origin` may send: it is listed, or matches an entry such as `https://*.shop.example`."""

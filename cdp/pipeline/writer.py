@@ -7,6 +7,7 @@ from typing import NamedTuple
 from django.conf import settings
 
 from cdp.core.bulk import Database, Table
+from cdp.events.rows import QUARANTINE
 from cdp.pipeline.check import Checked
 from cdp.pipeline.counters import ADD, count
 from cdp.pipeline.message import Envelope, quoted, seal, seal_raw
@@ -31,29 +32,15 @@ class Refused(NamedTuple):
     digest: bytes
     source_id: int
     received: int
-    body: bytes
+    stage: str
+    status: str
     code: str
     reason: str
-    stage: str = "door"
-    status: str = "open"
+    body: bytes
 
 
-_INBOX = Table("pipeline_inboxmessage", {"digest": "bytea", "source_id": "int4", "received": "int8", "body": "bytea"})
+INBOX = Table("pipeline_inboxmessage", {"digest": "bytea", "source_id": "int4", "received": "int8", "body": "bytea"})
 _SEEN = Table("pipeline_seenmessage", {"digest": "bytea", "day": "int4"}, key=("digest",))
-_QUARANTINE = Table(
-    "events_quarantinedmessage",
-    {
-        "digest": "bytea",
-        "source_id": "int8",
-        "received": "int8",
-        "body": "bytea",
-        "code": "text",
-        "reason": "text",
-        "stage": "text",
-        "status": "text",
-    },
-    key=("digest",),
-)
 # One round trip, and so one wait for the disk, for the whole group. Digests and counters go in sorted, so that two
 # processes with the same messages wait for each other instead of deadlocking.
 _POSTGRES = f"""
@@ -88,7 +75,8 @@ def kept(message: Checked, source_id: int, received: int, tail: bytes) -> Kept:
 def refused(message: Checked, source_id: int, received: int, envelope: Envelope) -> Refused:
     """The quarantine row of an unusable one, with what its request said in `envelope`."""
     body = seal(settings.KEYRING, quoted(message.raw, envelope))
-    return Refused(message.digest, source_id, received, body, message.code, message.reason[:_MAX_REASON])
+    reason = message.reason[:_MAX_REASON]
+    return Refused(message.digest, source_id, received, "door", "open", message.code, reason, body)
 
 
 def write(database: Database, rows: Sequence[Kept], refusals: Sequence[Refused] = (), *, day: int) -> set[bytes]:
@@ -98,7 +86,7 @@ def write(database: Database, rows: Sequence[Kept], refusals: Sequence[Refused] 
     holds a transaction, unless it is PostgreSQL and there are no `refusals`: then it is one statement.
     """
     tally = Tally((refusal.source_id, f"rejected:{refusal.code}") for refusal in refusals)
-    database.insert_missing(_QUARANTINE, refusals)
+    database.insert_missing(QUARANTINE, refusals)
     fresh = _distinct(rows, tally)
     if fresh and database.postgres:
         columns = [list(column) for column in zip(*fresh, strict=True)]
@@ -128,5 +116,5 @@ def _write_sqlite(database: Database, rows: Sequence[Kept], day: int) -> set[byt
     if database.connection.total_changes - before < len(rows):
         new = database.rows("select digest from pipeline_seenmessage where rowid > ?", (last,))
         known = {row.digest for row in rows} - {row[0] for row in new}
-    database.insert(_INBOX, [row for row in rows if row.digest not in known] if known else rows)
+    database.insert(INBOX, [row for row in rows if row.digest not in known] if known else rows)
     return known

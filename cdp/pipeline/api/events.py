@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 
 import msgspec
 from django.conf import settings
+from django.db import transaction
+from django.utils.module_loading import import_string
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -191,7 +193,10 @@ def _tracked(request: Request) -> Response:
 
 def _accepted(messages: list[dict[str, Any]]) -> list[Outcome]:
     raws = [msgspec.json.encode(message) for message in messages]
-    return accept(raws, source=api_source(), received=now_us())
+    outcomes = accept(raws, source=api_source(), received=now_us())
+    if settings.INBOX_WAKE:
+        transaction.on_commit(import_string(settings.INBOX_WAKE))
+    return outcomes
 
 
 def _batch(events: list[dict[str, Any]]) -> list[BatchItem]:

@@ -129,6 +129,28 @@ class TraitsInBatch(Endpoint):
         return Response(TraitsSet(_set(request, customer_id, writes)), status=201)
 
 
+class EngagementTraits(Endpoint):
+    """`traits/:customerId/compute-engagement`."""
+
+    needs: ClassVar[dict[str, str]] = {"POST": "write"}
+
+    @endpoint(
+        "Compute the engagement traits",
+        TraitsSet,
+        statuses={201: "Set; the answer are the winning values."},
+        tag="traits",
+    )
+    def post(self, request: Request, customer_id: str) -> Response:
+        """Keeps the engagement score of the 360° view and its parts as traits: `engagement_overall_score` and so on."""
+        now = now_us()
+        engagement = parts_of(person_of(customer_id), now=now).engagement
+        writes = [
+            TraitWrite(f"engagement_{name}_score", getattr(engagement, name), "ENGAGEMENT", "computed", computed_at=now)
+            for name in ("overall", "email", "web", "portal", "recency", "frequency", "monetary")
+        ]
+        return Response(TraitsSet(_set(request, customer_id, writes)), status=201)
+
+
 class OneTrait(Endpoint):
     """`traits/:customerId/:traitKey`."""
 

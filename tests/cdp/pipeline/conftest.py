@@ -9,7 +9,7 @@ from tests.asgi import Caller
 
 
 @pytest.fixture
-def door(django_db_serialized_rollback: None, transactional_db: None) -> Iterator[Caller]:
+def door(transactional_db: None) -> Iterator[Caller]:
     """A door of one's own: `door(method, path, body, headers=…)`."""
     app = Door()
     caller = Caller(app)

@@ -110,9 +110,7 @@ def wait_until(done: Any, seconds: float = 60) -> None:
         time.sleep(0.005)
 
 
-def test_kill_9_loses_and_doubles_nothing_that_was_acknowledged(
-    django_db_serialized_rollback: None, transactional_db: None
-):
+def test_kill_9_loses_and_doubles_nothing_that_was_acknowledged(transactional_db: None):
     source, key = keyed_source()
     server = WebServer()
     senders = [Sender(server.url, key, f"s{n}") for n in range(SENDERS)]
@@ -142,7 +140,7 @@ def test_kill_9_loses_and_doubles_nothing_that_was_acknowledged(
     assert opened >= set(acknowledged)
 
 
-def test_a_repeat_after_a_restart_is_a_duplicate(django_db_serialized_rollback: None, transactional_db: None):
+def test_a_repeat_after_a_restart_is_a_duplicate(transactional_db: None):
     _, key = keyed_source()
     server = WebServer()
     body = {"event": "Once", "userId": "a", "messageId": "m1"}
@@ -153,9 +151,7 @@ def test_a_repeat_after_a_restart_is_a_duplicate(django_db_serialized_rollback: 
     assert dict(Counter.objects.values_list("outcome", "count")) == {"accepted": 1, "duplicate": 1}
 
 
-def test_sigterm_answers_what_is_under_way_and_ends_cleanly(
-    django_db_serialized_rollback: None, transactional_db: None
-):
+def test_sigterm_answers_what_is_under_way_and_ends_cleanly(transactional_db: None):
     source, key = keyed_source()
     server = WebServer()
     server.start()

@@ -184,6 +184,22 @@ def test_a_batch_judges_each_event_by_itself(api, alice):
     assert api.post("events/batch", {"batch": events[:1]})[1]["duplicates"] == 1
 
 
+woken: list[bool] = []
+
+
+def wake() -> None:
+    woken.append(True)
+
+
+def test_the_worker_is_woken_when_events_are_stored(api, settings, django_capture_on_commit_callbacks):
+    settings.INBOX_WAKE = f"{__name__}.wake"
+    woken.clear()
+    with django_capture_on_commit_callbacks(execute=True):
+        api.post("events", {"userId": "u", "event": "x"})
+        assert woken == []
+    assert woken == [True]
+
+
 def test_a_batch_has_a_size(api, settings):
     settings.MAX_BATCH_EVENTS = 2
     for events in ([], [{"userId": "u", "event": "x"}] * 3):

@@ -131,3 +131,18 @@ def test_masked_and_clear_reads(api, masked_api, alice):
     api.get(f"traits/{alice}/email")
     entry = AuditEntry.objects.get()
     assert (entry.object_ids, entry.fields) == ([alice], ["email"])
+
+
+def test_engagement_is_computed_and_kept_as_traits(api, alice):
+    score = api.get(f"customer360/{alice}")[1]["engagementScore"]
+    assert api.post(f"customer360/{alice}/compute-engagement", {}) == (200, score)
+    value = api.get(f"customer360/{alice}")[1]["lifetimeValue"]
+    assert api.post(f"customer360/{alice}/compute-ltv", {}) == (200, value)
+    status, answer = api.post(f"traits/{alice}/compute-engagement", {})
+    assert status == 201
+    assert {one["traitKey"]: (one["traitValue"], one["traitType"], one["source"]) for one in answer["data"]} == {
+        f"engagement_{name.removesuffix('Score')}_score": (number, "ENGAGEMENT", "computed")
+        for name, number in score.items()
+        if name != "computedAt"
+    }
+    assert api.get(f"traits/{alice}/engagement_overall_score")[1]["traitValue"] == score["overallScore"]
