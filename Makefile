@@ -15,7 +15,7 @@ help: ## This list
 
 run: $(VENV)/.runtime ## Prepare what is missing and serve on PORT (8000); Ctrl-C stops it
 	@$(BIN)/python manage.py setup --demo $(DEMO)
-	@exec $(BIN)/python manage.py serve
+	@exec $(BIN)/python -m config.supervisor
 
 test: $(VENV)/.dev ## The tests on SQLite, then on PostgreSQL and Redis (make test T=tests/cdp/events for some)
 	@$(BIN)/python -m tests $(T)

@@ -49,7 +49,7 @@ class Measured(msgspec.Struct):
 
 def traffic(count: int, people: int, seed: int) -> Iterator[bytes]:
     """`count` messages of `people` people: 30 % identify, 30 % track, 40 % anonymous pages; 3 % on a new device."""
-    random = Random(seed)  # noqa: S311 - made-up data
+    random = Random(seed)
     devices: dict[int, str] = {}
     context = {
         "ip": "203.0.113.7",
@@ -204,7 +204,7 @@ def main() -> None:
         try:
             with empty_store(store) as environment, console.status(f"{store} …"):
                 command = [sys.executable, __file__, "--in-process", store, "--messages", str(options.messages)]
-                done = subprocess.run(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, check=True)  # noqa: S603
+                done = subprocess.run(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, check=True)
         except psycopg.OperationalError as error:
             console.print(f"PostgreSQL is not measured: {str(error).splitlines()[0]}")
             continue

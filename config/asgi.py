@@ -18,8 +18,13 @@ sys.setswitchinterval(0.0005)
 _wsgi: Any = get_wsgi_application()
 _django: Any = WSGIMiddleware(_wsgi, workers=8)
 
-from cdp.pipeline.door import Door  # noqa: E402  (needs the settings)
+from channels.auth import AuthMiddlewareStack  # noqa: E402  (these need the settings)
+from channels.routing import URLRouter  # noqa: E402
+from django.urls import path  # noqa: E402
+
+from cdp.pipeline.door import Door  # noqa: E402
 from config.celery import wake  # noqa: E402
+from config.urls import SOCKETS  # noqa: E402
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -27,6 +32,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 door = Door(on_commit=wake)
+_socket_paths = {f"/{address}" for address in SOCKETS}
+_routes: list[Any] = [path(address, consumer.as_asgi()) for address, consumer in SOCKETS.items()]
+_sockets: Any = AuthMiddlewareStack(URLRouter(_routes))
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -37,6 +45,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await app(scope, receive, send)
     elif scope["type"] == "lifespan":
         await _live(receive, send)
+    elif scope["path"] in _socket_paths:
+        await _sockets(scope, receive, send)
     else:
         await _no_socket(scope, receive, send)
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from celery.beat import Service
+from celery.beat import PersistentScheduler
 
 from config.celery import app
 
@@ -25,8 +25,6 @@ class BeatThread(threading.Thread):
         self._folder = folder
         self._failed = failed
         self._stopping = threading.Event()
-        # One second is how long a stop may have to wait for it.
-        self._service = Service(app, schedule_filename=str(folder / "beat-schedule"), max_interval=1)
 
     def run(self) -> None:
         """Wait for the lock of the folder, then schedule."""
@@ -38,7 +36,7 @@ class BeatThread(threading.Thread):
                     self._stopping.wait(_LOCK_SECONDS)
                     continue
                 try:
-                    self._service.start()
+                    self._schedule()
                 finally:
                     if not self._stopping.is_set():
                         _log.error("The scheduler stopped; this process ends so that it is started again.")
@@ -46,6 +44,14 @@ class BeatThread(threading.Thread):
                 return
 
     def stop(self) -> None:
-        """Ask it to end; `join` returns when its schedule is on disk, within about a second."""
+        """Ask it to end; `join` returns when its schedule is on disk."""
         self._stopping.set()
-        self._service.stop(wait=False)
+
+    def _schedule(self) -> None:
+        # Not celery.beat.Service: it sleeps where a stop cannot wake it, so it would have to look every second.
+        scheduler = PersistentScheduler(app, schedule_filename=str(self._folder / "beat-schedule"))
+        try:
+            while not self._stopping.is_set():
+                self._stopping.wait(scheduler.tick())
+        finally:
+            scheduler.close()

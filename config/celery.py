@@ -24,6 +24,8 @@ _MANY_WAITING = 10
 app = Celery("cdp", include=["config.tasks"])
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.set_default()  # Without it a worker thread takes messages and never runs them.
+# A connection outlives its task: opening one costs more than a sweep that finds nothing. Tasks check theirs first.
+app.conf["CELERY_DB_REUSE_MAX"] = 1_000_000_000
 app.conf.beat_schedule = {
     "sweep": {
         "task": "process_inbox",

@@ -189,11 +189,14 @@ UNFOLD = {
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": [lambda _request: static("console.css")],
+    "DASHBOARD_CALLBACK": "dashboard.overview.dashboard",
+    "SIDEBAR": {"show_search": True, "navigation": "dashboard.navigation.navigation"},
 }
 
 # --- Work -------------------------------------------------------------------------------------------------------------
 
 _BROKER_DIR = DATA_DIR / "broker"
+INBOX_WAKE = "config.celery.wake"  # what the REST API calls after a commit, so that the worker need not be swept up
 CELERY_BROKER_URL = REDIS_URL or "filesystem://localhost"
 if not REDIS_URL:
     for _folder in ("messages", "processed", "control"):
@@ -205,6 +208,7 @@ if not REDIS_URL:
         "store_processed": False,
         "polling_interval": 0.1,
     }
+CELERY_TIMEZONE = TIME_ZONE
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

@@ -4,7 +4,7 @@ import logging
 import threading
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
 from cdp.core.clock import now_us
 from config.celery import app
@@ -20,6 +20,7 @@ def process_inbox() -> int:
     from cdp.pipeline.process import process_inbox as process
 
     taken = 0
+    close_old_connections()
     _again.set()
     # A nudge that comes while another thread works is remembered, not queued: whoever works looks once more.
     while _again.is_set() and _processing.acquire(blocking=False):
@@ -28,6 +29,7 @@ def process_inbox() -> int:
             taken += process()
         except (InterfaceError, OperationalError) as error:
             _log.warning("The store did not answer (%s); the sweep tries again.", type(error).__name__)
+            connection.close()
         finally:
             _processing.release()
     return taken
@@ -38,4 +40,5 @@ def purge_seen() -> int:
     """Forget the digests of messages older than DEDUPE_DAYS; returns how many."""
     from cdp.pipeline.dedupe import purge_seen as purge
 
+    close_old_connections()
     return purge(now_us(), keep_days=settings.DEDUPE_DAYS)

@@ -4,12 +4,14 @@ from typing import Any
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, path, re_path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from cdp.customer360 import api as customer360
 from cdp.pipeline.api import consents, events, identities, merges, profiles, sessions, traits
 from cdp.rest import errors
 from config import health
+from dashboard.live import LiveOverview
 
 API: dict[str, Any] = {
     # Events
@@ -30,6 +32,8 @@ API: dict[str, Any] = {
     "profiles/<str:profile_id>/merges": customer360.ProfileMerges,
     "merges/<str:merge_id>/undo": merges.UndoMerge,
     "customer360/<str:customer_id>": customer360.Customer360Endpoint,
+    "customer360/<str:customer_id>/compute-engagement": customer360.ComputeEngagement,
+    "customer360/<str:customer_id>/compute-ltv": customer360.ComputeLifetimeValue,
     # Identities
     "identity/resolve": identities.ResolveIdentity,
     "identities/merge": merges.MergeCustomers,
@@ -39,6 +43,7 @@ API: dict[str, Any] = {
     # Traits and consents
     "traits/<str:customer_id>": traits.Traits,
     "traits/<str:customer_id>/batch": traits.TraitsInBatch,
+    "traits/<str:customer_id>/compute-engagement": traits.EngagementTraits,
     "traits/<str:customer_id>/<str:trait_key>": traits.OneTrait,
     "consents/<str:customer_id>": consents.Consents,
     "consents/<str:customer_id>/<str:consent_type>": consents.OneConsent,
@@ -63,6 +68,7 @@ def _api() -> list[URLPattern | URLResolver]:
 
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", RedirectView.as_view(pattern_name="admin:index"), name="console"),
     path("healthz", health.alive),
     path("readyz", health.ready),
     path("metrics", health.measures),
@@ -72,6 +78,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     re_path(r"^api/", errors.unknown),
 ]
+
+SOCKETS: dict[str, Any] = {"ws/overview": LiveOverview}
+"""WebSocket consumers by path."""
 
 handler400 = "cdp.rest.errors.bad_request"
 handler403 = "cdp.rest.errors.forbidden"

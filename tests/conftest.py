@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 import pytest_django
+from django.core.cache import cache
 
+from cdp.access.keys import forget_keys
 from cdp.pipeline.lease import forget_lease
 from cdp.traits.catalogue import forget_catalogue
 from tests.live import WebServer
@@ -21,6 +23,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _fresh_caches() -> None:
+    cache.clear()
+    forget_keys()
     forget_catalogue()
     forget_lease()
 

@@ -26,17 +26,18 @@ class Installation:
     def __init__(self, folder: Path, url: str) -> None:
         self.folder = folder
         self._url = url
-        self._environment = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "REDIS_URL")}
-        self._environment |= {"DATA_DIR": str(folder), "DJANGO_SETTINGS_MODULE": "config.settings", "COLUMNS": "200"}
+        self.environment = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "REDIS_URL")}
+        self.environment |= {"DATA_DIR": str(folder), "DJANGO_SETTINGS_MODULE": "config.settings", "COLUMNS": "200"}
         if url:
-            self._environment["DATABASE_URL"] = url
+            self.environment["DATABASE_URL"] = url
+            self.environment["REDIS_URL"] = os.environ["REDIS_URL"]
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         """`manage.py` with these arguments, running."""
         return subprocess.Popen(
             [sys.executable, "manage.py", *arguments],
             cwd=ROOT,
-            env=self._environment,
+            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

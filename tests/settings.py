@@ -6,6 +6,7 @@ from pathlib import Path
 
 STORE = os.environ.get("TEST_STORE", "sqlite")
 _FOLDER = Path(tempfile.mkdtemp(prefix="cdp-tests-"))
+(_FOLDER / "static").mkdir()
 os.environ["DATA_DIR"] = str(_FOLDER)
 for _name in ("DATABASE_URL", "REDIS_URL", "DATA_KEYS", "SECRET_KEY"):
     os.environ.pop(_name, None)
@@ -16,6 +17,7 @@ if STORE == "postgres":
 from config.settings import *  # noqa: E402, F403
 from config.settings import DATABASES  # noqa: E402
 
+INBOX_WAKE = ""
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 if STORE == "sqlite":
     # A file and not memory: threads and other processes of the tests share it.

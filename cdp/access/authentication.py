@@ -46,6 +46,10 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):
     target_class = ApiKeyAuthentication
     name = ["bearerKey", "headerKey"]  # noqa: RUF012 - as the base class has it
 
+    def get_security_requirement(self, auto_schema: object) -> list[dict[str, list[str]]]:  # noqa: ARG002
+        """Either of the two."""
+        return [{name: []} for name in self.name]
+
     def get_security_definition(self, auto_schema: object) -> list[dict[str, str]]:  # noqa: ARG002
         """One definition per name."""
         return [{"type": "http", "scheme": "bearer"}, {"type": "apiKey", "in": "header", "name": "X-API-Key"}]

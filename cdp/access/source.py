@@ -46,6 +46,10 @@ def source_named(name: str, *, priority: int = 100) -> SourceRef:
     return SourceRef.of(source)
 
 
+API_SOURCE = "api"
+"""The name of the source that REST calls and the admin write as."""
+
+
 def api_source() -> SourceRef:
     """The source that the REST API and the admin write as. A person's own correction ranks before what streams in."""
-    return source_named("api", priority=50)
+    return source_named(API_SOURCE, priority=50)

@@ -248,7 +248,7 @@ class EventAdmin(ReadOnlyAdmin):
         """What came, what was decided, and why. `object_id` is the number of the row or the id of the event."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        event = get_object_or_404(Event.objects.select_related("source"), **_event_key(object_id))
+        event = get_object_or_404(Event.objects.select_related("profile"), **_event_key(object_id))
         rights = rights_of(request)
         page = explained_event(event, clear=rights.sees_personal)
         ids = [page.view.customer_id]
@@ -258,8 +258,9 @@ class EventAdmin(ReadOnlyAdmin):
             "opts": self.opts,
             "title": page.view.event_name or page.view.call,
             "page": page,
-            "when": moment(page.ts),
-            "received": moment(page.received),
+            "when": moment(event.ts),
+            "received": moment(event.received),
+            "person_id": event.profile.person_id,
             "properties": _pretty(page.view.properties),
             "context_json": _pretty(page.view.context),
             "clear": rights.sees_personal,

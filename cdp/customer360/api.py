@@ -12,7 +12,7 @@ from cdp.access.rights import rights_of
 from cdp.core.clock import iso, iso_or_none, now_us
 from cdp.customer360.event_view import EventView, event_id
 from cdp.customer360.timeline import EventFilter, events_after, events_page, timeline
-from cdp.customer360.view import Customer360, customer360
+from cdp.customer360.view import Customer360, EngagementPart, LifetimePart, customer360
 from cdp.events.vocabulary import TYPES
 from cdp.profiles.models import Merge
 from cdp.profiles.people import person_of
@@ -80,6 +80,28 @@ class Customer360Endpoint(Endpoint):
             request=request,
         )
         return Response(view)
+
+
+class ComputeEngagement(Endpoint):
+    """`customer360/:customerId/compute-engagement`."""
+
+    needs: ClassVar[dict[str, str]] = {"POST": "read"}
+
+    @endpoint("The engagement score now", EngagementPart, tag="customer360")
+    def post(self, _request: Request, customer_id: str) -> Response:
+        """Scores follow the events by themselves: this is the score of the 360° view, computed now."""
+        return Response(customer360(person_of(customer_id), now=now_us(), clear=False).engagement_score)
+
+
+class ComputeLifetimeValue(Endpoint):
+    """`customer360/:customerId/compute-ltv`."""
+
+    needs: ClassVar[dict[str, str]] = {"POST": "read"}
+
+    @endpoint("The lifetime value now", LifetimePart, tag="customer360")
+    def post(self, _request: Request, customer_id: str) -> Response:
+        """The value so far of the 360° view, computed now; predictions need a model and are null without one."""
+        return Response(customer360(person_of(customer_id), now=now_us(), clear=False).lifetime_value)
 
 
 class Timeline(Endpoint):

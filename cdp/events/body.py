@@ -26,6 +26,8 @@ class EventBody(msgspec.Struct, array_like=True):
     identifiers: list[CarriedIdentifier]
     warnings: list[str] = []
     category: str = ""
+    flags: int = 0
+    """What its envelope said: imported history, Global Privacy Control (`cdp.pipeline.message`)."""
 
 
 _encode = msgspec.json.Encoder().encode

@@ -28,6 +28,7 @@ class Use(IntEnum):
     UNTRUSTED = 7
     QUARANTINED = 8
     CAPPED = 9
+    UNVERIFIED = 10
 
 
 DECISION_SENTENCES = {
@@ -49,5 +50,6 @@ USE_SENTENCES = {
     Use.KEPT_APART: "was left out: an unmerge keeps these people apart",
     Use.UNTRUSTED: "came from a browser: stored, but it finds and joins nobody",
     Use.QUARANTINED: "joined too many people within an hour: it joins nobody until it is released",
+    Use.UNVERIFIED: "is not verified, and its type finds people by verified values only: stored, but it finds nobody",
     Use.CAPPED: "was left out: a cap of the person was reached",
 }

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cdp.core.bulk import Database, Table
+from cdp.identities.decisions import Use
 from cdp.identities.resolve import JOIN_WINDOW, Candidate, Owned, Population
 from cdp.identities.rules import MERGE_CAP_WINDOW, Rules
 from cdp.identities.value import IdentifierBody, seal_identifier
@@ -44,7 +45,7 @@ HELD = Table(
     "identities_quarantinedidentifier", {"digest": "bytea", "type_id": "smallint", "created_at": "bigint"}, ("digest",)
 )
 _COLUMNS = (
-    "i.type_id, i.namespace, i.digest, i.profile_id, i.first_seen, i.linking, i.trusted, p.person_id"
+    "i.type_id, i.namespace, i.digest, i.profile_id, i.first_seen, i.linking, i.trusted, p.person_id, i.verified_at"
     " from identities_identifier i join profiles_profile p on p.id = i.profile_id"
 )
 
@@ -52,7 +53,7 @@ _COLUMNS = (
 def load_population(
     db: Database,
     rules: Rules,
-    messages: Iterable[Sequence[Candidate]],
+    messages: Sequence[Sequence[Candidate]],
     *,
     versions: Mapping[bytes, Sequence[bytes]],
     addressed: Mapping[int, int],
@@ -61,13 +62,20 @@ def load_population(
     """What is stored about the candidates of `messages`: three queries.
 
     `versions` gives for each candidate's digest the digests under all active keys; `addressed` maps profiles that
-    messages name directly to their people.
+    messages name directly to their people. A candidate whose type only verified values find by, and that nobody has
+    verified, links no more.
     """
     population = Population(user_kind=rules.kinds["user_id"].id)
     canonical = {old: newest for newest, all_ in versions.items() for old in all_}
+    strict = {kind.id for kind in rules.kinds.values() if kind.verified_only}
     for row in db.rows_in(f"select {_COLUMNS} where i.linking and i.digest {{in}}", canonical, "bytea"):
-        population.add_owner(_owned(row, canonical), row[7])
+        if row[0] not in strict or row[8] is not None:
+            population.add_owner(_owned(row, canonical), row[7])
     population.person.update(addressed)
+    for candidates in messages:
+        for candidate in candidates:
+            if candidate.kind.verified_only and not candidate.verified and candidate.digest not in population.owner:
+                candidate.links, candidate.use = False, Use.UNVERIFIED
     open_, people = _undecided(population, messages, set(addressed.values()))
     if not open_:
         return population
@@ -114,7 +122,7 @@ def _raw(candidate: Candidate) -> str:
 
 
 def _owned(row: Sequence[Any], canonical: Mapping[bytes, bytes]) -> Owned:
-    type_id, namespace, stored, profile_id, first_seen, linking, trusted, _ = row
+    type_id, namespace, stored, profile_id, first_seen, linking, trusted, _, _ = row
     digest = bytes(stored)
     newest = canonical.get(digest, digest)
     return Owned(

@@ -26,6 +26,7 @@ class Candidate:
     raw: str
     links: bool
     use: Use = Use.FOUND
+    verified: bool = False
 
 
 @dataclass(slots=True)
@@ -336,7 +337,7 @@ class Resolver:
                 trusted=trusted,
             )
         for candidate in candidates:
-            if candidate.use in (Use.UNTRUSTED, Use.LOOKUP_ONLY) and not candidate.links:
+            if candidate.use in (Use.UNTRUSTED, Use.LOOKUP_ONLY, Use.UNVERIFIED) and not candidate.links:
                 population.attach(candidate, home, ts=ts, linking=False, trusted=trusted)
         return Resolution(home, self._decision(linking, dropped, created=created, merged=merged, cause=cause), created)
 

@@ -3,8 +3,11 @@
 import uuid
 from typing import Any
 
+import msgspec
 from django.conf import settings
+from django.db import IntegrityError, connection
 
+from cdp.core.bulk import Database
 from cdp.core.clock import now_us
 from cdp.core.errors import Conflict, Invalid, NotFound
 from cdp.identities.decisions import USE_SENTENCES, Use
@@ -12,10 +15,12 @@ from cdp.identities.lookup import known_kind
 from cdp.identities.models import Identifier
 from cdp.identities.population import LOG, load_population, store_population
 from cdp.identities.resolve import Candidate, Resolver
-from cdp.identities.rules import Kind, Rules, digests, load_rules
+from cdp.identities.rules import Rules, digests, load_rules
 from cdp.identities.value import IdentifierBody, open_identifier, seal_identifier
 from cdp.pipeline.lease import exclusive
 from cdp.profiles.people import fragment_ids, person_of
+from cdp.traits.apply import load_documents, store_documents
+from cdp.traits.document import Document
 
 
 def add_identifier(
@@ -38,24 +43,9 @@ def add_identifier(
     with exclusive() as db:
         person = person_of(profile)
         rules = load_rules(db, region=settings.DEFAULT_PHONE_REGION)
-        candidate, versions = _candidate(rules, type_code, value, namespace)
+        candidate, versions = _candidate(rules, type_code, value, namespace, verified=verified_at is not None)
         now = now_us()
-        population = load_population(
-            db,
-            rules,
-            [[candidate]],
-            versions={candidate.digest: versions},
-            addressed={person.pk: person.pk},
-            now=now,
-        )
-        owner = population.owner.get(candidate.digest)
-        if owner is not None and population.find(owner) != person.pk:
-            raise Conflict("This identifier belongs to another person: merge the two instead.", code="identifier_taken")
-        resolver = Resolver(population, rules.kinds.values(), ())
-        resolver.resolve([candidate], ts=now, event=b"", trusted=True, addressed=person.pk)
-        if candidate.use not in (Use.FOUND, Use.ADDED, Use.LOOKUP_ONLY):
-            raise Conflict(f"The identifier {USE_SENTENCES[candidate.use]}.", code=candidate.use.name.lower())
-        store_population(db, population, key_version=settings.KEYRING.current, now=now)
+        _attach(db, rules, person.pk, candidate, versions, now=now)
         row = _row(person.pk, versions)
         row.body = seal_identifier(IdentifierBody(candidate.value, value.strip(), provider, metadata))
         row.verified_at = verified_at if verified_at is not None else row.verified_at
@@ -67,12 +57,23 @@ def add_identifier(
 
 
 def verify_identifier(profile: uuid.UUID, type_code: str, value: str, *, namespace: str = "") -> Identifier:
-    """Mark an identifier of a person as confirmed now. Holds the processing fence. Raises NotFound, Invalid."""
+    """Mark an identifier of a person as confirmed now, and the trait that says the same value.
+
+    From then on it finds the person, also when it came from a browser or its type finds by verified values only.
+    Holds the processing fence. Raises NotFound, Invalid, Conflict when another person is found by it.
+    """
     with exclusive() as db:
-        row = _of_person(load_rules(db, region=settings.DEFAULT_PHONE_REGION), profile, type_code, value, namespace)
-        row.verified_at = now_us()
+        rules = load_rules(db, region=settings.DEFAULT_PHONE_REGION)
+        person = person_of(profile)
+        candidate, versions = _candidate(rules, type_code, value, namespace, verified=True)
+        _row(person.pk, versions)
+        now = now_us()
+        _attach(db, rules, person.pk, candidate, versions, now=now)
+        row = _row(person.pk, versions)
+        row.verified_at = now
         row.trusted = True
         row.save(update_fields=["verified_at", "trusted"])
+        _verify_trait(db, rules, row, now=now)
         return row
 
 
@@ -88,7 +89,42 @@ def value_of(row: Identifier) -> str:
     return open_identifier(row.body).value
 
 
-def _candidate(rules: Rules, code: str, value: str, namespace: str) -> tuple[Candidate, list[bytes]]:
+def _verify_trait(db: Database, rules: Rules, row: Identifier, *, now: int) -> None:
+    """A trait named like the type (e-mail, phone) with the same value is verified: it wins in the golden record."""
+    kind = next(kind for kind in rules.kinds.values() if kind.id == row.type_id)
+    fragments = fragment_ids(row.profile.person_id)
+    confirmed = value_of(row)
+    changed: dict[int, Document] = {}
+    for profile_id, document in load_documents(db, fragments).items():
+        trait = document.get(kind.code)
+        if trait and isinstance(trait.value, str) and rules.spelling(kind, trait.value) == confirmed:
+            document[kind.code] = msgspec.structs.replace(trait, verified=True)
+            changed[profile_id] = document
+    store_documents(db, changed, now=now)
+
+
+def _attach(db: Database, rules: Rules, person: int, candidate: Candidate, versions: list[bytes], *, now: int) -> None:
+    """Give the person the identifier if no rule is in the way. Raises Conflict."""
+    known = {candidate.digest: versions}
+    population = load_population(db, rules, [[candidate]], versions=known, addressed={person: person}, now=now)
+    taken = Conflict("This identifier belongs to another person: merge the two instead.", code="identifier_taken")
+    owner = population.owner.get(candidate.digest)
+    if owner is not None and population.find(owner) != person:
+        raise taken
+    resolver = Resolver(population, rules.kinds.values(), ())
+    resolver.resolve([candidate], ts=now, event=b"", trusted=True, addressed=person)
+    if candidate.use not in (Use.FOUND, Use.ADDED, Use.LOOKUP_ONLY, Use.UNVERIFIED):
+        raise Conflict(f"The identifier {USE_SENTENCES[candidate.use]}.", code=candidate.use.name.lower())
+    try:
+        with connection.wrap_database_errors:
+            store_population(db, population, key_version=settings.KEYRING.current, now=now)
+    except IntegrityError as error:  # somebody has it, unverified, from before only verified values found people
+        raise taken from error
+
+
+def _candidate(
+    rules: Rules, code: str, value: str, namespace: str, *, verified: bool = False
+) -> tuple[Candidate, list[bytes]]:
     kind, space = known_kind(rules, code, namespace)
     text = rules.spelling(kind, value)
     if text is None:
@@ -98,11 +134,7 @@ def _candidate(rules: Rules, code: str, value: str, namespace: str) -> tuple[Can
         )
     versions = digests(settings.KEYRING, kind, space, text)
     use = Use.FOUND if kind.joins else Use.LOOKUP_ONLY
-    return Candidate(kind, space, versions[0], text, value.strip(), _links(kind), use), versions
-
-
-def _links(kind: Kind) -> bool:
-    return kind.joins and not kind.verified_only
+    return Candidate(kind, space, versions[0], text, value.strip(), kind.joins, use, verified), versions
 
 
 def _of_person(rules: Rules, profile: uuid.UUID, code: str, value: str, namespace: str) -> Identifier:

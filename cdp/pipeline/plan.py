@@ -116,7 +116,13 @@ class Plan:
         carried = [CarriedIdentifier(c.kind.code, c.digest, int(c.use), c.namespace) for c in reading.candidates]
         category = message.category if isinstance(message.category, str) else ""
         body = EventBody(
-            reading.message_id, _properties(reading), _kept_context(reading), carried, reading.warnings, category
+            message_id=reading.message_id,
+            properties=_properties(reading),
+            context=_kept_context(reading),
+            identifiers=carried,
+            warnings=reading.warnings,
+            category=category,
+            flags=reading.flags,
         )
         return (
             reading.digest,

@@ -86,7 +86,7 @@ class Reader:
 
     def _candidates(self, reading: Reading) -> Iterable[Candidate]:
         message, seen = reading.message, set()
-        for code, value, verified in _named_identifiers(message, reading.context, reading.traits):
+        for code, value in _named_identifiers(message, reading.context, reading.traits):
             text = as_text(value)
             if text is None:
                 continue
@@ -95,8 +95,7 @@ class Reader:
                 continue
             seen.add(key)
             blocked = spelling is None
-            usable = kind.joins and not blocked and (verified or not kind.verified_only)
-            links = usable and (reading.source.trusted or kind.browser_finds)
+            links = kind.joins and not blocked and (reading.source.trusted or kind.browser_finds)
             use = Use.BLOCKED if blocked else Use.FOUND if links else Use.UNTRUSTED if kind.joins else Use.LOOKUP_ONLY
             yield Candidate(kind, namespace, key, spelling or text[:200], text[:200], links, use)
 
@@ -181,26 +180,26 @@ def _stated_type(context: Mapping[str, Any]) -> str | None:
 
 def _named_identifiers(
     message: Message, context: Mapping[str, Any], traits: Mapping[str, Any]
-) -> Iterable[tuple[str, object, bool]]:
-    """(type, value, verified) of everything in a message that may identify."""
+) -> Iterable[tuple[str, object]]:
+    """(type, value) of everything in a message that may identify."""
     if message.user_id is not None:
-        yield "user_id", message.user_id, False
+        yield "user_id", message.user_id
     if message.anonymous_id is not None:
-        yield "anonymous_id", message.anonymous_id, False
+        yield "anonymous_id", message.anonymous_id
     if message.type == "alias" and message.previous_id is not None:
-        yield "user_id", message.previous_id, False
-        yield "anonymous_id", message.previous_id, False
+        yield "user_id", message.previous_id
+        yield "anonymous_id", message.previous_id
     said = traits
     if not said and isinstance(context.get("traits"), dict):
         said = context["traits"]
     for key in ("email", "phone"):
         if said.get(key) is not None:
-            yield key, said[key], False
+            yield key, said[key]
     device = context.get("device")
     if isinstance(device, dict) and device.get("id") is not None:
-        yield "device_id", device["id"], False
+        yield "device_id", device["id"]
     externals = context.get("externalIds")
     if isinstance(externals, list):
         for item in externals[:50]:
             if isinstance(item, dict) and isinstance(item.get("type"), str) and item.get("id") is not None:
-                yield item["type"].strip()[:100] or "external", item["id"], False
+                yield item["type"].strip()[:100] or "external", item["id"]

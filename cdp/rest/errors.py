@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied, RequestDataTooBig, Suspicio
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views import defaults
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
@@ -110,6 +111,7 @@ def _of_framework(exc: exceptions.APIException) -> Response:
 _DEFAULT_CODES = {"error", "parse_error", "invalid"}
 
 
+@csrf_exempt
 def unknown(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - a view's interface
     """The view of every address below /api/ that nothing else answers."""
     return _json(404)

@@ -6,12 +6,14 @@ from typing import Any, ClassVar
 
 import msgspec
 from django.conf import settings
+from django.db import transaction
+from django.utils.module_loading import import_string
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cdp.access.audit import record_read
 from cdp.access.rights import rights_of
-from cdp.access.source import source_named
+from cdp.access.source import api_source
 from cdp.core.clock import now_us
 from cdp.core.errors import DomainError, Invalid, NotFound, TooLarge
 from cdp.customer360.api import CURSOR, EVENT_FILTERS, listed_events
@@ -28,7 +30,6 @@ from cdp.rest.endpoint import Endpoint
 from cdp.rest.pages import EitherPage
 from cdp.rest.schema import PAGE_PARAMETERS, endpoint, parameter
 
-SOURCE = "api"
 EXAMPLE = {
     "customerId": "0197a1c0-7b5e-7c3a-9f1d-2f4b6a8c0e11",
     "eventType": "PURCHASE",
@@ -192,7 +193,10 @@ def _tracked(request: Request) -> Response:
 
 def _accepted(messages: list[dict[str, Any]]) -> list[Outcome]:
     raws = [msgspec.json.encode(message) for message in messages]
-    return accept(raws, source=source_named(SOURCE), received=now_us())
+    outcomes = accept(raws, source=api_source(), received=now_us())
+    if settings.INBOX_WAKE:
+        transaction.on_commit(import_string(settings.INBOX_WAKE))
+    return outcomes
 
 
 def _batch(events: list[dict[str, Any]]) -> list[BatchItem]:

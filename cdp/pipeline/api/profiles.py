@@ -10,13 +10,12 @@ from rest_framework.response import Response
 
 from cdp.access.audit import record_read
 from cdp.access.rights import rights_of
-from cdp.access.source import source_named
+from cdp.access.source import api_source
 from cdp.core.clock import now_us
 from cdp.core.errors import Invalid, NotFound
 from cdp.customer360.document import ProfileDocument, profile_documents
 from cdp.identities.lookup import current_rules, find_person
 from cdp.pipeline.api.consents import record_preferences
-from cdp.pipeline.api.events import SOURCE
 from cdp.pipeline.api.profile_body import ConsentGiven, ProfileBody
 from cdp.pipeline.identify import add_identifier
 from cdp.pipeline.lease import exclusive
@@ -92,7 +91,7 @@ class Profiles(Endpoint):
     def post(self, request: Request) -> Response:
         """Its identifiers find the person by the rules of identity, as those of an event do."""
         body = read_body(request, ProfileBody)
-        made = create_profile(body.message(), source=source_named(SOURCE))
+        made = create_profile(body.message(), source=api_source())
         _consent(made.person, body.consent, request)
         return Response(_document(request, made.person), status=201 if made.created else 200)
 
@@ -194,7 +193,7 @@ def _update(request: Request, profile_id: str) -> Response:
             add_identifier(person.public_id, code, value, namespace=namespace, actor=actor)
         writes = [TraitWrite(key=key, value=value) for key, value in traits.items() if value is not None]
         if writes:
-            set_traits(person.public_id, writes, source=source_named(SOURCE))
+            set_traits(person.public_id, writes, source=api_source())
         for key in [key for key, value in traits.items() if value is None]:
             _delete_if_there(person, key)
         _consent(person, body.consent, request)

@@ -8,14 +8,14 @@ from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cdp.access.source import source_named
+from cdp.access.source import api_source
 from cdp.core.clock import iso, now_us
 from cdp.core.errors import Invalid, NotFound
 from cdp.core.ids import uuid7
 from cdp.events.models import Session
 from cdp.events.sessions import entry_of
 from cdp.events.sessions_view import sessions_of
-from cdp.pipeline.api.events import SOURCE
+from cdp.identities.lookup import find_person
 from cdp.pipeline.lease import exclusive
 from cdp.pipeline.people import create_profile
 from cdp.profiles.people import fragment_ids, fragment_of, person_of
@@ -143,7 +143,12 @@ def _owner(body: SessionStart) -> int:
     message = {name: value for name, value in named.items() if value is not None}
     if not message:
         raise Invalid("Say whose session it is: profileId, userId or anonymousId.", code="missing_id")
-    return create_profile(message, source=source_named(SOURCE)).person.pk
+    if len(message) == 1:
+        [(name, value)] = message.items()
+        known = find_person({"userId": "user_id", "anonymousId": "anonymous_id"}[name], str(value))
+        if known is not None:
+            return known.pk
+    return create_profile(message, source=api_source()).person.pk
 
 
 def _session(text: str) -> Session:

@@ -8,13 +8,12 @@ from rest_framework.response import Response
 
 from cdp.access.audit import record_read
 from cdp.access.rights import Rights, rights_of
-from cdp.access.source import source_named
+from cdp.access.source import API_SOURCE, api_source
 from cdp.core.clock import iso, iso_or_none, now_us
 from cdp.core.errors import Invalid, NotFound
 from cdp.customer360.masking import shown
 from cdp.customer360.parts import parts_of
 from cdp.customer360.view import TraitPart, trait_parts
-from cdp.pipeline.api.events import SOURCE
 from cdp.pipeline.write_traits import TraitWrite, delete_trait, set_traits
 from cdp.profiles.models import Profile
 from cdp.profiles.people import person_of
@@ -130,6 +129,28 @@ class TraitsInBatch(Endpoint):
         return Response(TraitsSet(_set(request, customer_id, writes)), status=201)
 
 
+class EngagementTraits(Endpoint):
+    """`traits/:customerId/compute-engagement`."""
+
+    needs: ClassVar[dict[str, str]] = {"POST": "write"}
+
+    @endpoint(
+        "Compute the engagement traits",
+        TraitsSet,
+        statuses={201: "Set; the answer are the winning values."},
+        tag="traits",
+    )
+    def post(self, request: Request, customer_id: str) -> Response:
+        """Keeps the engagement score of the 360° view and its parts as traits: `engagement_overall_score` and so on."""
+        now = now_us()
+        engagement = parts_of(person_of(customer_id), now=now).engagement
+        writes = [
+            TraitWrite(f"engagement_{name}_score", getattr(engagement, name), "ENGAGEMENT", "computed", computed_at=now)
+            for name in ("overall", "email", "web", "portal", "recency", "frequency", "monetary")
+        ]
+        return Response(TraitsSet(_set(request, customer_id, writes)), status=201)
+
+
 class OneTrait(Endpoint):
     """`traits/:customerId/:traitKey`."""
 
@@ -156,7 +177,7 @@ class OneTrait(Endpoint):
 def _set(request: Request, customer_id: str, writes: list[TraitWrite]) -> list[TraitPart]:
     rights = rights_of(request)
     person = person_of(customer_id)
-    set_traits(person.public_id, writes, source=source_named(SOURCE))
+    set_traits(person.public_id, writes, source=api_source())
     golden = {part.trait_key: part for part in _parts(person, rights)}
     parts = [golden.get(write.key) or _unseen(write, person, rights) for write in writes]
     _record(rights, person, parts, request)
@@ -170,7 +191,7 @@ def _unseen(write: TraitWrite, person: Profile, rights: Rights) -> TraitPart:
         trait_key=write.key,
         trait_value=shown(write.key, write.value, clear=rights.sees_personal),
         trait_type=write.type or None,
-        source=write.label or SOURCE,
+        source=write.label or API_SOURCE,
         computed_at=now if write.computed_at is None else iso(write.computed_at),
         expires_at=iso_or_none(write.expires_at),
         metadata=shown("", write.metadata or {}, clear=rights.sees_personal),

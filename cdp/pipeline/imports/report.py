@@ -2,7 +2,8 @@
 
 import csv
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Self, TextIO
 
@@ -19,15 +20,7 @@ class ErrorReport:
         self.path = path
         self.count = 0
         self._file: TextIO | None = None
-        kept = [row for row in _rows_of(path) if int(row[0]) <= after] if after else []
-        if kept:
-            scratch = path.with_suffix(".tmp")
-            self._file = scratch.open("w", newline="", encoding="utf-8")
-            self._append([_HEADER, *kept])
-            self.count = len(kept)
-            scratch.replace(path)
-        else:
-            path.unlink(missing_ok=True)
+        self._keep(row for row in _rows_of(path) if int(row[0]) <= after)
 
     def __enter__(self) -> Self:
         return self
@@ -36,8 +29,14 @@ class ErrorReport:
         if self._file:
             self._file.close()
 
-    def write(self, rows: Sequence[BadRow]) -> None:
-        """Add `rows` durably. Call it before the transaction that counts them commits."""
+    def mark(self) -> int:
+        """How many lines it has: where `write` begins, also when it is called again after a failed transaction."""
+        return self.count
+
+    def write(self, rows: Sequence[BadRow], *, at: int) -> None:
+        """Write `rows` durably behind the first `at`. Call it before the transaction that counts them commits."""
+        if self.count > at:
+            self._keep(islice(_rows_of(self.path), at))
         if not rows:
             return
         if self._file is None:
@@ -45,6 +44,26 @@ class ErrorReport:
             self._append([_HEADER])
         self._append([[str(row.line), row.code, row.message] for row in rows])
         self.count += len(rows)
+
+    def _keep(self, rows: Iterable[list[str]]) -> None:
+        """Make it a report of `rows` alone; it is whole at any moment."""
+        if self._file:
+            self._file.close()
+        scratch = self.path.with_suffix(".tmp")
+        self.count = 0
+        self._file = scratch.open("w", newline="", encoding="utf-8")
+        self._append([_HEADER])
+        for row in rows:
+            csv.writer(self._file).writerow(row)
+            self.count += 1
+        self._append([])
+        if self.count:
+            scratch.replace(self.path)
+            return
+        self._file.close()
+        self._file = None
+        scratch.unlink()
+        self.path.unlink(missing_ok=True)
 
     def _append(self, rows: list[list[str]]) -> None:
         assert self._file is not None
@@ -65,8 +84,8 @@ def report_path(path: Path, folder: Path) -> Path:
 _HEADER = ["line", "code", "message"]
 
 
-def _rows_of(path: Path) -> list[list[str]]:
+def _rows_of(path: Path) -> Iterator[list[str]]:
     if not path.exists():
-        return []
+        return
     with path.open(newline="", encoding="utf-8") as file:
-        return [row for row in csv.reader(file) if len(row) == 3 and row[0].isdigit()]
+        yield from (row for row in csv.reader(file) if len(row) == 3 and row[0].isdigit())

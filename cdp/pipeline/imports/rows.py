@@ -13,10 +13,12 @@ from typing import Any, BinaryIO, Self, cast
 import msgspec
 
 from cdp.core.errors import Invalid, NotFound
+from cdp.core.json import nested_deeper
 
 MAX_LINE = 4 * 1024 * 1024
 """Characters of the longest line that is read."""
 _SAMPLE = 1000
+_DEPTH = 100
 _DELIMITERS = ",;\t|"
 _FORMATS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
@@ -188,9 +190,12 @@ class RowFile:
         for text in self._lines:
             if text.isspace():
                 continue
+            if text.count("{") + text.count("[") > _DEPTH and nested_deeper(text.encode(), _DEPTH):
+                yield BadRow(self._line, "too_deep", f"Objects and lists may be nested {_DEPTH} deep.")
+                continue
             try:
                 values = decode(text)
-            except (msgspec.DecodeError, RecursionError):
+            except msgspec.DecodeError:
                 yield BadRow(self._line, "bad_json", "It is no JSON.")
                 continue
             if isinstance(values, dict):

@@ -136,7 +136,7 @@ class _Attempt:
             try:
                 ready = prepared(rows, maker, numbering)
                 while part := list(islice(ready, self.chunk)):
-                    report.write(patiently(partial(self._commit, part)))
+                    patiently(partial(self._commit, part, report, report.mark()))
                     self.on_chunk(file.position, run.offset)
                 if file.changed():
                     raise Invalid(f"{file.path} was written to while it was read. Import it again.", code="changed")
@@ -147,8 +147,8 @@ class _Attempt:
             run.save(update_fields=["status", "updated_at"])
             return _summary(run, resumed=resumed, report=report.path if report.count else None)
 
-    def _commit(self, part: Sequence[Ready | BadRow]) -> list[BadRow]:
-        """Accept a chunk and move the run behind it in one transaction; returns its refused rows.
+    def _commit(self, part: Sequence[Ready | BadRow], report: ErrorReport, mark: int) -> None:
+        """Accept a chunk and move the run behind it in one transaction; refused rows are reported before the commit.
 
         Raises Conflict when another import has moved the run.
         """
@@ -171,9 +171,9 @@ class _Attempt:
             here = ImportRun.objects.filter(pk=run.pk, offset=run.offset)
             if here.update(**after, updated_at=timezone.now()) != 1:
                 raise Conflict("Another import of this file has gone on meanwhile.", code="import_running")
+            report.write(sorted(bad, key=lambda row: row.line), at=mark)
         for name, value in after.items():
             setattr(run, name, value)
-        return sorted(bad, key=lambda row: row.line)
 
 
 def _run_of(file: RowFile, columns: ColumnMap, source: SourceRef, digest: str) -> ImportRun:

@@ -78,5 +78,7 @@ class Command(BaseCommand):
             f"\nOnce it runs, send a first event:\n\n  curl -u {write_key}: {url}/v1/identify -d '{body}'\n"
         )
         if api_key:
-            look = f"{url}/api/v1/cdp/profiles?search=u-1"
-            self.stdout.write(f"\nand see the person:\n\n  curl -H 'X-API-Key: {api_key}' '{look}'\n")
+            look = f"{url}/api/v1/cdp/profiles/search"
+            asked = '{"query":"ada@example.com"}'
+            json = "-H 'Content-Type: application/json'"
+            self.stdout.write(f"\nand see the person:\n\n  curl -H 'X-API-Key: {api_key}' {json} {look} -d '{asked}'\n")

@@ -328,7 +328,7 @@ def partition() -> set[frozenset[str]]:
     return {frozenset(group) for group in groups.values()}
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
 def test_four_workers_give_what_one_gives(monkeypatch: pytest.MonkeyPatch, settings: Any):
     settings.MICRO_BATCH = 7
     messages = [m for round_ in range(3) for m in busy_traffic(6, round_)]

@@ -144,6 +144,14 @@ def test_json_lines_keep_their_types_and_bad_lines_harm_nobody(tmp_path):
     ]
 
 
+def test_hostile_json_lines_are_refused_by_themselves(tmp_path):
+    deep = ['{"a": ' + "[" * depth + "]" * depth + "}" for depth in (99, 100, 1000, 100_000)]
+    flat = ['{"a": "' + "[" * 1000 + '"}', '{"a": 1e999}', '{"a": "\\ud800"}', '{"a": 1' + "0" * 30 + "}", '{"a": NaN}']
+    _, rows = read(written(tmp_path, "\n".join([*deep, *flat]), name="a.jsonl"))
+    found = [row.code if isinstance(row, BadRow) else "" for row in rows]
+    assert found == ["", "too_deep", "too_deep", "too_deep", "", "bad_json", "bad_json", "", "bad_json"]
+
+
 def test_more_json_lines_than_the_sample_come_in_order(tmp_path):
     path = written(tmp_path, "".join(f'{{"n": {n}}}\n' for n in range(2500)), name="a.ndjson")
     assert [row.values["n"] for row in read(path)[1]] == list(range(2500))

@@ -103,6 +103,20 @@ def test_a_stopped_import_goes_on_behind_its_last_chunk(path, stop_at):
     assert [line.split(",")[0] for line in report.read_text().splitlines()] == ["line", "6", "7", "8"]
 
 
+def test_lines_of_a_chunk_that_was_not_committed_are_not_reported_twice(path):
+    def stop(_position, rows):
+        if rows == 5:
+            raise Stop
+
+    with pytest.raises(Stop):
+        do(path, on_chunk=stop, chunk=5)
+    report = path.with_name("orders.csv.errors.csv")
+    with report.open("a") as file:  # killed behind the report of the second chunk and before its commit
+        file.write("7,ragged,It has 1 fields; the header has 5.\n8,no_event,It has no event name.\n")
+    do(path, chunk=5)
+    assert [line.split(",")[0] for line in report.read_text().splitlines()] == ["line", "6", "7", "8"]
+
+
 def test_bad_encoding_keeps_what_came_before_and_says_the_line(path):
     path.write_bytes(HEADER.encode() + b"u1,2024-01-01,x,,1\n" * 2000 + b"u\xe9,2024-01-01,x,,1\n")
     with pytest.raises(Invalid, match="Line 2002 is not UTF-8"):
