@@ -189,6 +189,9 @@ UNFOLD = {
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": [lambda _request: static("console.css")],
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda _request: static("favicon.svg")},
+    ],
     "DASHBOARD_CALLBACK": "dashboard.overview.dashboard",
     "SIDEBAR": {"show_search": True, "navigation": "dashboard.navigation.navigation"},
 }

@@ -8,7 +8,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from cdp.customer360 import api as customer360
-from cdp.pipeline.api import consents, events, identities, merges, profiles, sessions, traits
+from cdp.pipeline.api import consents, events, identities, merges, profiles, quarantine, sessions, traits
 from cdp.rest import errors
 from config import health
 from dashboard.live import LiveOverview
@@ -49,6 +49,9 @@ API: dict[str, Any] = {
     "consents/<str:customer_id>/<str:consent_type>": consents.OneConsent,
     "consent": consents.Preferences,
     "consent/<str:profile_id>": consents.PreferencesOf,
+    # Quarantine
+    "quarantine": quarantine.Quarantine,
+    "quarantine/<str:message_id>/replay": quarantine.ReplayQuarantined,
     # Sessions
     "sessions": sessions.Sessions,
     "sessions/start": sessions.StartSession,

@@ -7,6 +7,7 @@ from django.utils.formats import date_format
 from django.utils.functional import cached_property
 from django.utils.timezone import localtime
 from unfold.admin import ModelAdmin
+from unfold.views import ChangeList
 
 from cdp.core.clock import from_us
 
@@ -19,6 +20,9 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # Django cannot be
     What lies deeper is reached by a search or a filter.
     """
 
+    count_to = COUNT_TO
+    template_name = "access/pagination.html"
+
     @cached_property
     def count(self) -> int:
         """The number of rows, or `COUNT_TO` when there are more."""
@@ -28,12 +32,25 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # Django cannot be
         return rows.order_by()[:COUNT_TO].count()
 
 
+class PlainList(ChangeList):
+    """A list that says how many rows match, and never counts those that do not."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """The page; the count of the whole table is taken to be that of the result."""
+        super().get_results(request)
+        self.full_result_count = self.result_count
+
+
 class PlainAdmin(ModelAdmin):
     """The look of every admin page: no count of the whole table, and an empty page that says what would be there."""
 
     show_full_result_count = False
     empty_title = ""
     empty_text = ""
+
+    def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
+        """The list without a count of the whole table."""
+        return PlainList
 
 
 class ReadOnlyAdmin(PlainAdmin):

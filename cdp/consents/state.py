@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 
 import msgspec
-from django.db.models import Exists, OuterRef, Q
 
-from cdp.consents.models import ConsentRecord
-from cdp.profiles.models import Merge
+from cdp.access.reading import rows_in
+
+_STATEMENTS = """
+    select c.profile_id, c.type, c.granted, c.at, c.expires_at, c.source, c.cause from consents_consentrecord c
+    where (c.merge is null or exists (select 1 from profiles_merge m where m.public_id = c.merge and m.active))
+      and c.at <= %s and c.profile_id in {in}
+    order by c.at, c.id"""
 
 
 class ConsentState(msgspec.Struct, frozen=True):
@@ -31,20 +35,14 @@ def consents_of(fragments: Sequence[int], *, now: int) -> list[ConsentState]:
 def consents_by_person(people: Sequence[Sequence[int]], *, now: int) -> list[list[ConsentState]]:
     """`consents_of` for several people at once, each given by its profiles: one query for all."""
     owner = {fragment: number for number, fragments in enumerate(people) for fragment in fragments}
-    active = Exists(Merge.objects.filter(public_id=OuterRef("merge"), active=True))
-    rows = ConsentRecord.objects.filter(Q(merge=None) | active, profile_id__in=owner, at__lte=now)
-    newest: list[dict[str, ConsentRecord]] = [{} for _ in people]
-    for row in rows.order_by("at", "id").defer("body"):
-        newest[owner[row.profile_id]][row.type] = row
-    return [[_state(row, now=now) for _, row in sorted(said.items())] for said in newest]
-
-
-def _state(row: ConsentRecord, *, now: int) -> ConsentState:
-    return ConsentState(
-        type=row.type,
-        granted=row.granted and (row.expires_at is None or row.expires_at > now),
-        at=row.at,
-        expires_at=row.expires_at,
-        source=row.source,
-        cause=row.cause,
-    )
+    newest: list[dict[str, ConsentState]] = [{} for _ in people]
+    for profile_id, kind, granted, at, expires_at, source, cause in rows_in(_STATEMENTS, owner, (now,)):
+        newest[owner[profile_id]][kind] = ConsentState(
+            type=kind,
+            granted=bool(granted) and (expires_at is None or expires_at > now),
+            at=at,
+            expires_at=expires_at,
+            source=source,
+            cause=cause,
+        )
+    return [[state for _, state in sorted(said.items())] for said in newest]

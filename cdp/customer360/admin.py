@@ -13,9 +13,8 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
-from unfold.views import ChangeList
 
-from cdp.access.admin_pages import ReadOnlyAdmin, moment
+from cdp.access.admin_pages import PlainList, ReadOnlyAdmin, moment
 from cdp.access.audit import record_read
 from cdp.access.rights import rights_of
 from cdp.core.clock import now_us
@@ -43,7 +42,7 @@ _DECISIONS = {
 }
 
 
-class PeopleList(ChangeList):
+class PeopleList(PlainList):
     """The list of people, with what a person needs to recognise one: four queries for the whole page."""
 
     def get_results(self, request: HttpRequest) -> None:
@@ -112,6 +111,7 @@ class PersonAdmin(ReadOnlyAdmin):
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": page.name,
+            "original": fragment,
             "page": page,
             "types": TYPES,
             "wanted": wanted,
@@ -257,6 +257,7 @@ class EventAdmin(ReadOnlyAdmin):
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": page.view.event_name or page.view.call,
+            "original": event,
             "page": page,
             "when": moment(event.ts),
             "received": moment(event.received),

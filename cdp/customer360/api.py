@@ -11,6 +11,7 @@ from cdp.access.audit import record_read
 from cdp.access.rights import rights_of
 from cdp.core.clock import iso, iso_or_none, now_us
 from cdp.customer360.event_view import EventView, event_id
+from cdp.customer360.parts import parts_of
 from cdp.customer360.timeline import EventFilter, events_after, events_page, timeline
 from cdp.customer360.view import Customer360, EngagementPart, LifetimePart, customer360
 from cdp.events.vocabulary import TYPES
@@ -90,7 +91,8 @@ class ComputeEngagement(Endpoint):
     @endpoint("The engagement score now", EngagementPart, tag="customer360")
     def post(self, _request: Request, customer_id: str) -> Response:
         """Scores follow the events by themselves: this is the score of the 360° view, computed now."""
-        return Response(customer360(person_of(customer_id), now=now_us(), clear=False).engagement_score)
+        now = now_us()
+        return Response(EngagementPart.of(parts_of(person_of(customer_id), now=now).engagement, now=now))
 
 
 class ComputeLifetimeValue(Endpoint):
@@ -101,7 +103,8 @@ class ComputeLifetimeValue(Endpoint):
     @endpoint("The lifetime value now", LifetimePart, tag="customer360")
     def post(self, _request: Request, customer_id: str) -> Response:
         """The value so far of the 360° view, computed now; predictions need a model and are null without one."""
-        return Response(customer360(person_of(customer_id), now=now_us(), clear=False).lifetime_value)
+        now = now_us()
+        return Response(LifetimePart.of(parts_of(person_of(customer_id), now=now).value, now=now))
 
 
 class Timeline(Endpoint):

@@ -4,9 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
-from django.db.models import F, Window
-from django.db.models.functions import RowNumber
 
+from cdp.access.reading import rows_in
 from cdp.core.clock import iso
 from cdp.customer360.event_view import event_id
 from cdp.events.models import Event
@@ -23,6 +22,13 @@ class JourneyStep(msgspec.Struct, frozen=True, rename="camel"):
     occurred_at: str
 
 
+_FIRST_TWO = """
+    select type, nth, call, digest, name, ts from (
+        select e.id, e.type, e.call, e.digest, e.name, e.ts,
+               row_number() over (partition by e.type, e.call order by e.ts, e.id) as nth
+        from events_event e where e.profile_id in {in}
+    ) ranked
+    where nth <= 2 order by ts, id"""
 # step, its name, the event type that is it (None: by call), and which one of that type
 _MILESTONES = (
     ("first_login", "First sign-in", "LOGIN", 1),
@@ -42,14 +48,7 @@ def journey_of(fragments: Sequence[int]) -> list[JourneyStep]:
 
     Only hot events are looked at.
     """
-    rank = Window(RowNumber(), partition_by=[F("type"), F("call")], order_by=[F("ts").asc(), F("id").asc()])
-    rows = list(
-        Event.objects.filter(profile_id__in=fragments)
-        .annotate(nth=rank)
-        .filter(nth__lte=2)
-        .order_by("ts", "id")
-        .values_list("type", "nth", "call", "digest", "name", "ts")
-    )
+    rows = rows_in(_FIRST_TWO, fragments)
     return [_step(*found) for found in sorted(_found(rows), key=lambda found: found[2][5])]
 
 

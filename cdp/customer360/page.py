@@ -80,7 +80,7 @@ class SessionRow(msgspec.Struct, frozen=True):
     started: str
     duration: str
     events: int
-    entry: str
+    entry: list[str]
     parts: int
 
 
@@ -276,7 +276,7 @@ def _session(session: SessionView) -> SessionRow:
         started=moment(session.started),
         duration=f"{minutes} min {rest // SECOND} s" if minutes else f"{rest // SECOND} s",
         events=session.event_count,
-        entry=", ".join(entry) or "–",
+        entry=entry,
         parts=len(session.parts),
     )
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+from django.db import connection
 
-from cdp.access.models import Source
+from cdp.access.reading import as_uuid, rows_in
 from cdp.identities.lookup import IdentifierView, identifiers_of_people
 from cdp.profiles.models import Profile
 from cdp.scoring.activity import activity_of_people
@@ -13,7 +14,9 @@ from cdp.scoring.engagement import Activity, Engagement, engagement
 from cdp.scoring.value import LifetimeValue, lifetime_value, revenue_of
 from cdp.traits.document import open_document
 from cdp.traits.golden import GoldenRecord, edges_of, fold
-from cdp.traits.models import TraitDocument
+
+_COLUMNS = [field.attname for field in Profile._meta.concrete_fields]
+_FRAGMENTS = f"select {', '.join(_COLUMNS)} from profiles_profile where person_id in {{in}} order by id"
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -65,8 +68,9 @@ def parts_of_people(people: Sequence[Profile], *, now: int) -> list[Parts]:
     """`parts_of` for several people in the same number of queries."""
     ids = [person.pk for person in people]
     fragments: dict[int, list[Profile]] = {person_id: [] for person_id in ids}
-    for row in Profile.objects.filter(person_id__in=ids).order_by("id"):
-        fragments[row.person_id].append(row)
+    for row in rows_in(_FRAGMENTS, ids):
+        fragment = Profile.from_db(None, _COLUMNS, (row[0], as_uuid(row[1]), *row[2:]))
+        fragments[fragment.person_id].append(fragment)
     totals = {person_id: totals_of(rows) for person_id, rows in fragments.items()}
     activities = activity_of_people(
         {person_id: next(iter(total.revenue.values()), 0.0) for person_id, total in totals.items()}, now=now
@@ -109,7 +113,7 @@ def totals_of(fragments: Sequence[Profile]) -> Totals:
 def records_of(people: Mapping[int, Sequence[Profile]], *, now: int) -> dict[int, GoldenRecord]:
     """The golden records of people, each given with its profiles, at `now`: one query, a second after a merge."""
     ids = [fragment.pk for fragments in people.values() for fragment in fragments]
-    bodies = dict(TraitDocument.objects.filter(profile_id__in=ids).values_list("profile_id", "body"))
+    bodies = dict(rows_in("select profile_id, body from traits_traitdocument where profile_id in {in}", ids))
     merged = [f.pk for fragments in people.values() if len(fragments) > 1 for f in fragments]
     edges = edges_of(merged) if merged else []
     records = {}
@@ -122,4 +126,6 @@ def records_of(people: Mapping[int, Sequence[Profile]], *, now: int) -> dict[int
 
 def source_names() -> dict[int, str]:
     """The names of all sources by id."""
-    return dict(Source.objects.values_list("id", "name"))
+    with connection.cursor() as cursor:
+        cursor.execute("select id, name from access_source")
+        return dict(cursor.fetchall())

@@ -6,11 +6,10 @@ import msgspec
 
 from cdp.consents.state import ConsentState, consents_of
 from cdp.core.clock import iso, iso_or_none
-from cdp.customer360.event_view import EventView, event_views
+from cdp.customer360.event_view import EventView, recent_views
 from cdp.customer360.journey import JourneyStep, journey_of
 from cdp.customer360.masking import shown
 from cdp.customer360.parts import Parts, parts_of, source_names
-from cdp.events.models import Event
 from cdp.identities.lookup import IdentifierView
 from cdp.profiles.models import Profile
 from cdp.scoring.engagement import Engagement
@@ -182,7 +181,6 @@ def customer360(person: Profile, *, now: int, clear: bool) -> Customer360:
     Eight queries whatever the person has, a ninth after a merge, and the catalogue once every few seconds.
     """
     parts = parts_of(person, now=now)
-    events = Event.objects.filter(profile_id__in=parts.fragment_ids).order_by("-ts", "-id")
     at = iso(now)
     return Customer360(
         customer=_customer(parts, clear=clear),
@@ -193,7 +191,7 @@ def customer360(person: Profile, *, now: int, clear: bool) -> Customer360:
         consents=[consent_part(state) for state in consents_of(parts.fragment_ids, now=now)],
         engagement_score=EngagementPart.of(parts.engagement, now=now),
         lifetime_value=LifetimePart.of(parts.value, now=now),
-        recent_events=event_views(events[:RECENT_EVENTS], clear=clear),
+        recent_events=recent_views(parts.fragment_ids, limit=RECENT_EVENTS, clear=clear),
         journey_steps=journey_of(parts.fragment_ids),
         computed_at=ComputedAt(*(at for _ in ComputedAt.__struct_fields__)),
     )

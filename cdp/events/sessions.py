@@ -4,7 +4,6 @@ Placement is by event time, so a late event joins, extends or bridges the sessio
 client named by an id holds all events with that id; one that was stopped takes nothing later than its end.
 """
 
-import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,22 +18,22 @@ from cdp.core.ids import uuid7
 
 GAP = 30 * MINUTE
 
-SESSIONS = Table(
+_NEW = Table(
     "events_session",
     {
-        "id": "bigint",
-        "public_id": "uuid",
-        "profile_id": "bigint",
-        "key": "bytea",
         "started": "bigint",
         "last": "bigint",
         "stopped": "boolean",
         "event_count": "integer",
         "entry": "text",
+        "id": "bigint",
+        "public_id": "uuid",
+        "profile_id": "bigint",
+        "key": "bytea",
     },
-    fixed=("public_id", "profile_id", "key"),
 )
-_SELECT = "select id, public_id, profile_id, key, started, last, stopped, event_count, entry from events_session"
+_CHANGED = Table("events_session", dict(list(_NEW.columns.items())[:6]))
+_SELECT = "select id, profile_id, key, started, last, stopped, event_count, entry from events_session"
 
 
 @dataclass(slots=True, eq=False)
@@ -42,7 +41,6 @@ class SessionRow:
     """A session; `id` 0 until it is stored, `into` the session that took it in."""
 
     id: int
-    public_id: uuid.UUID
     profile_id: int
     key: bytes | None
     started: int
@@ -119,32 +117,17 @@ class Sessions:
                 row.id = next(ids)
 
     def store(self, db: Database) -> None:
-        """Write what changed, after `assign_ids`: at most three queries."""
+        """Write what changed, after `assign_ids`: at most four queries."""
         gone = [row for row in self._stored if row.into is not None]
-        living = [row for row in (*self._new, *self._stored) if row.into is None and row.changed]
-        db.upsert(
-            SESSIONS,
-            [
-                (
-                    row.id,
-                    row.public_id,
-                    row.profile_id,
-                    row.key,
-                    row.started,
-                    row.last,
-                    row.stopped,
-                    row.event_count,
-                    row.entry,
-                )
-                for row in living
-            ],
-        )
+        new = [row for row in self._new if row.into is None]
+        db.insert(_NEW, [(*_state(row), uuid7(), row.profile_id, row.key) for row in new])
+        db.update(_CHANGED, [_state(row) for row in self._stored if row.into is None and row.changed])
         if gone:
             _move_events(db, [(row.root().id, row.profile_id, row.id) for row in gone])
             db.execute_in("delete from events_session where id {in}", [row.id for row in gone], "bigint")
 
     def _open(self, profile_id: int, ts: int, key: bytes | None, context: Mapping[str, Any]) -> SessionRow:
-        session = SessionRow(0, uuid7(), profile_id, key, ts, ts, False, 0, entry_of(context))
+        session = SessionRow(0, profile_id, key, ts, ts, False, 0, entry_of(context))
         self._new.append(session)
         return session
 
@@ -193,12 +176,12 @@ def _reaches(row: SessionRow, ts: int) -> bool:
 
 
 def _session(row: Sequence[Any]) -> SessionRow:
-    id_, public_id, profile_id, key, started, last, stopped, count, entry = row
-    if not isinstance(public_id, uuid.UUID):
-        public_id = uuid.UUID(public_id)
-    return SessionRow(
-        id_, public_id, profile_id, None if key is None else bytes(key), started, last, bool(stopped), count, entry
-    )
+    id_, profile_id, key, started, last, stopped, count, entry = row
+    return SessionRow(id_, profile_id, None if key is None else bytes(key), started, last, bool(stopped), count, entry)
+
+
+def _state(row: SessionRow) -> tuple[Any, ...]:
+    return row.started, row.last, row.stopped, row.event_count, row.entry, row.id
 
 
 def _move_events(db: Database, moves: list[tuple[int, int, int]]) -> None:

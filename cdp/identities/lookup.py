@@ -7,12 +7,22 @@ import msgspec
 from django.conf import settings
 from django.db import connection
 
+from cdp.access.reading import rows_in
 from cdp.core.bulk import Database
 from cdp.core.errors import Invalid
 from cdp.identities.models import Identifier
 from cdp.identities.rules import Kind, Rules, digests, load_rules
 from cdp.identities.value import open_identifier
 from cdp.profiles.models import Profile
+
+_OF_PEOPLE = """
+    select p.person_id, i.id, t.code, i.namespace, i.profile_id, i.first_seen, i.verified_at,
+           i."primary", i.trusted, i.linking, t.personal, i.body
+    from profiles_profile p
+    join identities_identifier i on i.profile_id = p.id
+    join identities_identifiertype t on t.id = i.type_id
+    where p.person_id in {in}
+    order by t.priority, i.first_seen, i.id"""
 
 
 class IdentifierView(msgspec.Struct, frozen=True):
@@ -80,26 +90,23 @@ def identifiers_of(person_id: int) -> list[IdentifierView]:
 def identifiers_of_people(people: Iterable[int]) -> dict[int, list[IdentifierView]]:
     """`identifiers_of` for several people: one query."""
     views: dict[int, list[IdentifierView]] = {person_id: [] for person_id in people}
-    rows = (
-        Identifier.objects.filter(profile__person_id__in=views)
-        .select_related("type", "profile")
-        .order_by("type__priority", "first_seen", "id")
-    )
-    for row in rows:
-        body = open_identifier(row.body)
-        views[row.profile.person_id].append(
+    for row in rows_in(_OF_PEOPLE, views):
+        person_id, row_id, code, namespace, profile_id, first_seen, verified_at = row[:7]
+        primary, trusted, linking, personal, sealed = row[7:]
+        body = open_identifier(sealed)
+        views[person_id].append(
             IdentifierView(
-                id=row.pk,
-                type=row.type.code,
-                namespace=row.namespace,
+                id=row_id,
+                type=code,
+                namespace=namespace,
                 value=body.value,
-                profile_id=row.profile_id,
-                first_seen=row.first_seen,
-                verified_at=row.verified_at,
-                primary=row.primary,
-                trusted=row.trusted,
-                linking=row.linking,
-                personal=row.type.personal,
+                profile_id=profile_id,
+                first_seen=first_seen,
+                verified_at=verified_at,
+                primary=bool(primary),
+                trusted=bool(trusted),
+                linking=bool(linking),
+                personal=bool(personal),
                 provider=body.provider,
                 metadata=body.metadata or {},
             )

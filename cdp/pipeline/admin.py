@@ -13,6 +13,7 @@ from unfold.decorators import action as page_action
 from cdp.access.admin_pages import ReadOnlyAdmin, moment
 from cdp.access.rights import rights_of
 from cdp.core.errors import DomainError
+from cdp.pipeline import admin_quarantine  # noqa: F401 - registers its pages
 from cdp.pipeline.merge import unmerge
 from cdp.pipeline.models import ImportRun, InboxMessage
 from cdp.profiles.models import KeepApart, Merge

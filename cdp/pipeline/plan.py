@@ -28,7 +28,7 @@ from cdp.pipeline.lease import Ground
 from cdp.pipeline.message import CALLS, unseal
 from cdp.pipeline.reading import Reader, Reading
 from cdp.profiles.models import Profile
-from cdp.profiles.rows import MERGES, ProfileRow, load_profiles, new_profile, store_profiles
+from cdp.profiles.rows import MERGES, ProfileRow, load_profiles, store_profiles
 from cdp.traits.apply import apply_traits, load_documents, store_documents
 from cdp.traits.document import Document
 
@@ -107,7 +107,7 @@ class Plan:
             ],
         )
         restrict_consents(db, [(m.public_id, m.target_id, m.source_id) for m in population.merges], now=self.now)
-        store_profiles(db, self.profiles.values(), people=people, moved=moved, now=self.now)
+        store_profiles(db, self.profiles.values(), born=people, moved=moved, now=self.now)
         store_population(db, population, key_version=settings.KEYRING.current, now=self.now)
 
     def _event_row(self, n: int) -> tuple[Any, ...]:
@@ -215,7 +215,7 @@ def _resolve(db: Database, plan: Plan, reader: Reader) -> None:
     for reading, resolution in zip(plan.readings, plan.resolutions, strict=True):
         row = plan.profiles.get(resolution.profile_id)
         if row is None:
-            row = plan.profiles[resolution.profile_id] = new_profile(resolution.profile_id, ts=reading.ts, now=plan.now)
+            row = plan.profiles[resolution.profile_id] = ProfileRow(resolution.profile_id, reading.ts, reading.ts)
         row.see(reading.ts)
         if reading.purchase is not None:
             row.buy(reading.ts, *reading.purchase)

@@ -1,22 +1,16 @@
 """Profiles and merges as the pipeline reads and writes them: set-based, under the processing fence."""
 
-import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
 from cdp.core.bulk import Database, Table
 from cdp.core.ids import uuid7
 
-PROFILES = Table(
+_NEW = Table(
     "profiles_profile",
     {
-        "id": "bigint",
-        "public_id": "uuid",
-        "person_id": "bigint",
-        "created_at": "bigint",
         "updated_at": "bigint",
         "first_seen": "bigint",
         "last_seen": "bigint",
@@ -25,9 +19,13 @@ PROFILES = Table(
         "first_purchase": "bigint",
         "last_purchase": "bigint",
         "revenue": "text",
+        "id": "bigint",
+        "public_id": "uuid",
+        "person_id": "bigint",
+        "created_at": "bigint",
     },
-    fixed=("public_id", "person_id", "created_at"),
 )
+_COUNTERS = Table("profiles_profile", dict(list(_NEW.columns.items())[:9]))
 MERGES = Table(
     "profiles_merge",
     {
@@ -51,9 +49,6 @@ class ProfileRow:
     """A profile's counters. Times in microseconds; `revenue` is a sum per currency in 1/10,000 units."""
 
     id: int
-    public_id: uuid.UUID
-    person_id: int
-    created_at: int
     first_seen: int
     last_seen: int
     event_count: int = 0
@@ -78,48 +73,45 @@ class ProfileRow:
 
 
 def load_profiles(db: Database, ids: Iterable[int]) -> dict[int, ProfileRow]:
-    """The profiles of `ids`: one query."""
+    """The counters of the profiles `ids`: one query."""
     rows = db.rows_in(
-        "select id, public_id, person_id, created_at, first_seen, last_seen, event_count, purchase_count,"
-        " first_purchase, last_purchase, revenue from profiles_profile where id {in}",
+        "select id, first_seen, last_seen, event_count, purchase_count, first_purchase, last_purchase, revenue"
+        " from profiles_profile where id {in}",
         ids,
         "bigint",
     )
-    return {row[0]: _row(row) for row in rows}
-
-
-def new_profile(profile_id: int, *, ts: int, now: int) -> ProfileRow:
-    """A profile that is a person of its own, first seen at `ts`."""
-    return ProfileRow(profile_id, uuid7(now), profile_id, now, ts, ts)
+    return {
+        id_: ProfileRow(id_, first, last, events, purchases, bought_first, bought_last, msgspec.json.decode(revenue))
+        for id_, first, last, events, purchases, bought_first, bought_last, revenue in rows
+    }
 
 
 def store_profiles(
-    db: Database, rows: Iterable[ProfileRow], *, people: Mapping[int, int], moved: Mapping[int, int], now: int
+    db: Database, rows: Iterable[ProfileRow], *, born: Mapping[int, int], moved: Mapping[int, int], now: int
 ) -> None:
-    """Write counters and new profiles, and move whole people: two queries.
+    """Write counters and new profiles, and move whole people: three queries.
 
-    `people` gives the person of each profile that is new; `moved` old person → the person that it became part of.
+    `born` gives the person of each profile that is new; `moved` old person → the person that it became part of.
     """
-    db.upsert(
-        PROFILES,
-        [
-            (
-                row.id,
-                row.public_id,
-                people.get(row.id, row.person_id),
-                row.created_at,
-                now,
-                row.first_seen,
-                row.last_seen,
-                row.event_count,
-                row.purchase_count,
-                row.first_purchase,
-                row.last_purchase,
-                msgspec.json.encode(row.revenue or {}).decode(),
-            )
-            for row in rows
-        ],
-    )
+    new, known = [], []
+    for row in rows:
+        counters = (
+            now,
+            row.first_seen,
+            row.last_seen,
+            row.event_count,
+            row.purchase_count,
+            row.first_purchase,
+            row.last_purchase,
+            msgspec.json.encode(row.revenue or {}).decode(),
+            row.id,
+        )
+        if row.id in born:
+            new.append((*counters, uuid7(now), born[row.id], now))
+        else:
+            known.append(counters)
+    db.insert(_NEW, new)
+    db.update(_COUNTERS, known)
     move_people(db, moved)
 
 
@@ -135,10 +127,3 @@ def move_people(db: Database, moved: Mapping[int, int]) -> None:
         )
     elif pairs:
         db.many("update profiles_profile set person_id = ? where person_id = ?", pairs)
-
-
-def _row(row: tuple[Any, ...]) -> ProfileRow:
-    values = list(row)
-    values[1] = values[1] if isinstance(values[1], uuid.UUID) else uuid.UUID(str(values[1]))
-    values[10] = msgspec.json.decode(str(values[10]))
-    return ProfileRow(*values)

@@ -9,10 +9,13 @@ from typing import Any
 
 import msgspec
 
+from cdp.access.reading import rows_in
 from cdp.core.clock import now_us
-from cdp.profiles.models import Merge, Profile
+from cdp.profiles.models import Profile
 from cdp.traits.document import Document, TraitValue, open_document
 from cdp.traits.models import TraitDocument
+
+_EDGES = "select id, target_id, source_id, strategy, created_at from profiles_merge where active and source_id in {in}"
 
 
 class GoldenValue(msgspec.Struct, frozen=True):
@@ -97,10 +100,7 @@ def golden(person_id: int, *, extra: Iterable[MergeEdge] = (), also: Iterable[in
 
 def edges_of(fragments: Iterable[int]) -> list[MergeEdge]:
     """The active merges among `fragments`."""
-    rows = Merge.objects.filter(active=True, source_id__in=list(fragments)).values_list(
-        "id", "target_id", "source_id", "strategy", "created_at"
-    )
-    return [MergeEdge(*row) for row in rows]
+    return [MergeEdge(*row) for row in rows_in(_EDGES, fragments)]
 
 
 def _golden(value: TraitValue, profile_id: int) -> GoldenValue:

@@ -71,6 +71,12 @@ def test_it_is_the_same_view_that_the_console_shows(api, alice):
     assert api.get(f"customer360/{alice}")[1] == msgspec.json.decode(msgspec.json.encode(shown))
 
 
+def test_scores_that_are_asked_for_are_those_of_the_view(api, alice):
+    _, view = api.get(f"customer360/{alice}")
+    assert api.post(f"customer360/{alice}/compute-engagement") == (200, view["engagementScore"])
+    assert api.post(f"customer360/{alice}/compute-ltv") == (200, view["lifetimeValue"])
+
+
 def test_masked_and_clear_reads(api, alice):
     AuditEntry.objects.all().delete()
     masked = Api("read_masked")
