@@ -2,6 +2,9 @@
 
 import json
 import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import pytest
 from playwright.sync_api import Page, sync_playwright
@@ -11,47 +14,45 @@ from cdp.core.clock import now_us
 from cdp.events.models import Event, QuarantinedMessage
 from cdp.pipeline.accept import accept
 from cdp.pipeline.process import process_inbox
+from cdp.profiles.models import Profile
 from tests import factories as make
 
 CHROMIUM = "/usr/bin/chromium"
 pytestmark = [
-    pytest.mark.django_db(transaction=True, serialized_rollback=True),
+    pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(not os.path.exists(CHROMIUM) and not os.environ.get("CI"), reason="Chromium is not installed"),
 ]
+T = TypeVar("T")
 
 
-@pytest.fixture(scope="module")
-def browser():
-    # Playwright keeps an event loop in this thread, in which Django would refuse the database.
-    before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-    if before is None:
-        del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+def browse(url: str, steps: Callable[[Page], T], **context: Any) -> T:
+    """What `steps` returns, given the page of a browser in which the administrator has signed in at `url`.
 
+    In a thread of its own: Playwright leaves an event loop behind in its thread, where Django sees another connection.
+    """
 
-@pytest.fixture
-def page(browser):
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(15_000)
-    yield context.new_page()
-    context.close()
+    def run() -> T:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            opened = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **context})
+            opened.set_default_timeout(20_000)
+            page = opened.new_page()
+            page.goto(url)
+            page.fill("#id_username", "root")
+            page.fill("#id_password", "secret")
+            page.click("button[type=submit]")
+            page.wait_for_url(f"{url}/admin/")
+            result = steps(page)
+            browser.close()
+            return result
 
-
-def sign_in(page: Page, live_server):
     make.user("root", administrator=True)
-    page.goto(live_server.url)
-    page.fill("#id_username", "root")
-    page.fill("#id_password", "secret")
-    page.click("button[type=submit]")
-    page.wait_for_url(f"{live_server.url}/admin/")
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(run).result()
 
 
 @pytest.fixture
-def ada():
+def ada() -> Profile:
     shop = make.source("shop")
     person = make.profile()
     make.identifier(person, "email", "ada@example.com")
@@ -61,52 +62,58 @@ def ada():
     return person
 
 
-def test_from_the_sign_in_to_the_end_of_a_timeline(page, live_server, ada):
+def test_from_the_sign_in_to_the_end_of_a_timeline(live_server, ada):
     make.identifier(make.profile(), "email", "bob@example.com")
-    sign_in(page, live_server)
-    page.get_by_role("link", name="People", exact=False).first.click()
-    page.get_by_placeholder("Any identifier").fill(" ADA@example.com")
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/?q=*")
-    assert page.get_by_text("bob@example.com").count() == 0
-    page.get_by_role("link", name="Ada Byron").click()
-    assert page.locator(".pf-person h2").inner_text() == "Ada Byron"
-    assert page.get_by_text("ada@example.com").first.is_visible()
-    assert page.locator(".pf-timeline > li:not(.pf-more)").count() == 25
-    page.get_by_role("link", name="Load more").click()
-    page.get_by_text("Event 00").wait_for()
-    assert page.locator(".pf-timeline > li:not(.pf-more)").count() == 30
-    page.get_by_role("link", name="Why is Event 29").click()
-    page.get_by_text("Why is it with this person?").wait_for()
-    assert page.get_by_text("the event was attached").is_visible()
+
+    def steps(page: Page) -> None:
+        page.get_by_role("link", name="People", exact=False).first.click()
+        page.get_by_placeholder("Any identifier").fill(" ADA@example.com")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/?q=*")
+        assert page.get_by_text("bob@example.com").count() == 0
+        page.get_by_role("link", name="Ada Byron").click()
+        assert page.locator(".pf-person h2").inner_text() == "Ada Byron"
+        assert page.get_by_text("ada@example.com").first.is_visible()
+        assert page.locator(".pf-timeline > li:not(.pf-more)").count() == 25
+        page.get_by_role("link", name="Load more").click()
+        page.get_by_text("Event 00").wait_for()
+        assert page.locator(".pf-timeline > li:not(.pf-more)").count() == 30
+        page.get_by_role("link", name="Why is Event 29").click()
+        page.get_by_text("Why is it with this person?").wait_for()
+        assert page.get_by_text("the event was attached").is_visible()
+
+    browse(live_server.url, steps)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_shows_the_page_without_scrolling_sideways(browser, scheme, live_server, ada):
-    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme)
-    page = context.new_page()
-    sign_in(page, live_server)
-    for address in ("/admin/", f"/admin/profiles/profile/{ada.pk}/change/", "/admin/profiles/profile/"):
-        page.goto(live_server.url + address)
-        assert page.evaluate("document.documentElement.scrollWidth") == 390
-    dark = page.evaluate("document.documentElement.classList.contains('dark')")
-    context.close()
-    assert dark == (scheme == "dark")
+def test_a_phone_shows_the_pages_without_scrolling_sideways(scheme, live_server, ada):
+    def steps(page: Page) -> tuple[list[int], bool]:
+        widths = []
+        for address in ("/admin/", f"/admin/profiles/profile/{ada.pk}/change/", "/admin/profiles/profile/"):
+            page.goto(live_server.url + address)
+            widths.append(page.evaluate("document.documentElement.scrollWidth"))
+        return widths, page.evaluate("document.documentElement.classList.contains('dark')")
+
+    found = browse(live_server.url, steps, viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    assert found == ([390, 390, 390], scheme == "dark")
 
 
-def test_a_message_is_corrected_and_replayed(page, live_server):
+def test_a_message_is_corrected_and_replayed(live_server):
     source = SourceRef.of(make.source("shop"))
     accept([b'{"type": "track", "event": "Order Completed"}'], source=source, received=now_us())
-    sign_in(page, live_server)
-    page.get_by_role("link", name="Quarantine", exact=False).last.click()
-    page.locator("#changelist-form th a, #changelist-form td a").first.click()
-    page.get_by_label("The message").fill("{")
-    page.get_by_role("button", name="Replay").click()
-    page.get_by_text("This is no JSON yet").wait_for()
     corrected = {"type": "track", "event": "Order Completed", "userId": "u-1"}
-    page.get_by_label("The message").fill(json.dumps(corrected))
-    page.get_by_role("button", name="Replay").click()
-    page.get_by_text("Replayed: 1.").wait_for()
+
+    def steps(page: Page) -> None:
+        page.get_by_role("link", name="Quarantine", exact=False).last.click()
+        page.locator("#changelist-form th a, #changelist-form td a").first.click()
+        page.get_by_label("The message").fill("{")
+        page.get_by_role("button", name="Replay").click()
+        page.get_by_text("This is no JSON yet").wait_for()
+        page.get_by_label("The message").fill(json.dumps(corrected))
+        page.get_by_role("button", name="Replay").click()
+        page.get_by_text("Replayed: 1.").wait_for()
+
+    browse(live_server.url, steps)
     assert QuarantinedMessage.objects.get().status == "replayed"
     process_inbox()
     assert Event.objects.get().name == "Order Completed"
