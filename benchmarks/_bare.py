@@ -28,7 +28,7 @@ def connect() -> Any:
         import psycopg
 
         return psycopg.connect(_STORE, autocommit=True)
-    path = os.path.join(os.environ["DATA_DIR"], "cdp.sqlite3")  # noqa: PTH118
+    path = os.path.join(os.environ["DATA_DIR"], "cdp.sqlite3")
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
     connection.execute("pragma journal_mode=wal")
     connection.execute("pragma synchronous=full")

@@ -2,7 +2,7 @@
 
 import hmac
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 from django.conf import settings
@@ -14,6 +14,7 @@ from django.views.decorators.http import require_safe
 from cdp.core.clock import now_us
 from cdp.pipeline.health import Metric, metrics, readiness
 from cdp.rest.errors import error_body
+from config.request_id import turnaround
 
 
 @never_cache
@@ -43,7 +44,7 @@ def measures(request: HttpRequest) -> HttpResponse:
         sentence = "Metrics are for this machine, or for who sends METRICS_TOKEN as a bearer token."
         return _json(403, error_body(403, sentence))
     try:
-        text = exposition(metrics(now_us()))
+        text = exposition([*metrics(now_us()), *_requests()])
     except DatabaseError:
         return _json(503, error_body(503))
     return HttpResponse(text, content_type="text/plain; version=0.0.4; charset=utf-8")
@@ -58,6 +59,16 @@ def exposition(numbers: Iterable[Metric]) -> str:
             pairs = ",".join(f'{label}="{_escaped(value)}"' for label, value in zip(metric.labels, values, strict=True))
             lines.append(f"{metric.name}{{{pairs}}} {number:.12g}" if pairs else f"{metric.name} {number:.12g}")
     return "\n".join(lines) + "\n"
+
+
+def _requests() -> Iterator[Metric]:
+    counts, seconds = [], []
+    for status, (count, total) in turnaround().items():
+        counts.append(((status,), float(count)))
+        seconds.append(((status,), total))
+    help_ = "Requests of API, console and health that this process answered"
+    yield Metric("cdp_requests_total", "counter", f"{help_}.", tuple(counts), ("status",))
+    yield Metric("cdp_request_seconds_total", "counter", f"{help_}: their seconds.", tuple(seconds), ("status",))
 
 
 def _escaped(value: str) -> str:

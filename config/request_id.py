@@ -1,8 +1,12 @@
-"""A request has one id: X-Request-ID in and out, in the audit log, and in every log line that is written for it."""
+"""A request has one id: X-Request-ID in and out, in the audit log, and in every log line that is written for it.
+
+And it has a duration, which is summed up for /metrics.
+"""
 
 import contextvars
 import logging
 import re
+import threading
 import time
 from collections.abc import Callable
 from uuid import uuid4
@@ -12,11 +16,19 @@ from django.http import HttpRequest, HttpResponse
 _USABLE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _current: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
 _log = logging.getLogger("cdp.request")
+_adding = threading.Lock()
+_answered: dict[str, tuple[int, float]] = {}
 
 
 def current_request_id() -> str:
     """The id of the request that this code runs for, or blank."""
     return _current.get()
+
+
+def turnaround() -> dict[str, tuple[int, float]]:
+    """Since this process started, by class of status (`2xx`): how many requests, and their seconds together."""
+    with _adding:
+        return dict(sorted(_answered.items()))
 
 
 class RequestId:
@@ -38,10 +50,17 @@ class RequestId:
         try:
             response = self._get_response(request)
             match = request.resolver_match
-            milliseconds = (time.perf_counter() - start) * 1000
+            seconds = time.perf_counter() - start
             route = match.route if match else "-"
-            _log.info("%s /%s %d %.1f ms", request.method, route, response.status_code, milliseconds)
+            _log.info("%s /%s %d %.1f ms", request.method, route, response.status_code, seconds * 1000)
+            _add(f"{response.status_code // 100}xx", seconds)
         finally:
             _current.reset(token)
         response["X-Request-ID"] = request_id
         return response
+
+
+def _add(status: str, seconds: float) -> None:
+    with _adding:
+        count, total = _answered.get(status, (0, 0.0))
+        _answered[status] = count + 1, total + seconds

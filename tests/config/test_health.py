@@ -97,6 +97,17 @@ def test_metrics_show_who_holds_the_lease(client: Client) -> None:
     assert 6 <= found["cdp_lease_age_seconds"] < 8
 
 
+def test_metrics_count_the_requests_of_this_process(client: Client) -> None:
+    before = _metrics(client)
+    client.get("/healthz")
+    client.get("/api/v1/cdp/nothing")
+    after = _metrics(client)
+    for status, more in (("2xx", 2), ("4xx", 1)):
+        name = f'cdp_requests_total{{status="{status}"}}'
+        assert after[name] - before.get(name, 0) == more
+    assert 0 < after['cdp_request_seconds_total{status="2xx"}'] < 1000
+
+
 def test_metrics_are_for_this_machine_or_with_the_token(client: Client, settings: Any) -> None:
     settings.METRICS_TOKEN = "let me in"
     assert client.get("/metrics").status_code == 200
