@@ -53,7 +53,7 @@ def main() -> None:
     seconds: float = parser.parse_args().seconds
     console = Console()
     console.print(f"Load of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
-    table = Table(title="The door beside the least that could be done")
+    table = Table(title="The door beside the least that could be done (at n connections)")
     for heading in ("store", "what", "door", "beside", "ratio", "limit", "", "door p50 / p99 ms"):
         table.add_column(heading, justify="left" if heading in {"store", "what", ""} else "right")
     for store in ("sqlite", "postgres"):
@@ -80,7 +80,7 @@ def _measure(store: str, seconds: float, table: Table) -> None:
                 for _ in range(ROUNDS)
             ]
             pair = _Pair(*(median(_rate(load[n]) for load in loads) for n in (0, 1)))
-            _row(table, store, f"requests/s, {connections} connections", pair, SINGLE_LIMIT, [d for d, _ in loads])
+            _row(table, store, f"requests/s at {connections}", pair, SINGLE_LIMIT, [d for d, _ in loads])
         _batches(environment, door, store, seconds, table)
         _busy(environment, door, store, seconds, table)
 
@@ -92,7 +92,7 @@ def _batches(environment: Mapping[str, str], door: int, store: str, seconds: flo
         loads.append(_load(door, "/v1/batch", 8, seconds, batch=BATCH))
         rates.append(float(subprocess.run(bulk, env=environment, check=True, stdout=subprocess.PIPE).stdout))
     pair = _Pair(median(_rate(load) for load in loads) * BATCH, median(rates))
-    _row(table, store, f"events/s, batches of {BATCH}", pair, BATCH_LIMIT, loads)
+    _row(table, store, f"events/s in {BATCH}s at 8", pair, BATCH_LIMIT, loads)
 
 
 def _busy(environment: Mapping[str, str], door: int, store: str, seconds: float, table: Table) -> None:
@@ -109,7 +109,7 @@ def _busy(environment: Mapping[str, str], door: int, store: str, seconds: float,
         worker.kill()
         worker.wait()
     pair = _Pair(median(load.p99 for load in busy) * 1e3, median(load.p99 for load in quiet) * 1e3)
-    _row(table, store, "p99 ms with a busy worker, 8 connections", pair, BUSY_LIMIT, busy, most=True)
+    _row(table, store, "p99 ms at 8, busy worker", pair, BUSY_LIMIT, busy, most=True)
 
 
 def _row(

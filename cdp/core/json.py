@@ -66,4 +66,4 @@ def _brackets(text: bytes) -> Iterator[tuple[int, int]]:
 
 def has_nul(text: bytes) -> bool:
     """Whether a string of a JSON text holds the character U+0000, which PostgreSQL cannot store."""
-    return b"\\u0000" in text and _NUL.search(text) is not None
+    return b"\\" in text and b"\\u0000" in text and _NUL.search(text) is not None

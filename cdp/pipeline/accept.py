@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+from django.conf import settings
 from django.db import transaction
 
 from cdp.access.source import SourceRef
@@ -43,9 +44,10 @@ def accept(
     """
     envelope = Envelope(msgspec.Raw(b"null"), sent_at, dict(context) if context else None, flags)
     tail = tail_of(envelope)
-    found = [checked(raw, source=source, received=received, sent_at=sent_at) for raw in raws]
-    rows = [kept(message, source.id, received, tail) for message in found if not message.code]
-    refusals = [refused(message, source.id, received, envelope) for message in found if message.code]
+    keyring, most = settings.KEYRING, settings.MAX_EVENT_BYTES
+    found = [checked(raw, source=source, received=received, max_bytes=most, sent_at=sent_at) for raw in raws]
+    rows = [kept(keyring, message, source.id, received, tail) for message in found if not message.code]
+    refusals = [refused(keyring, message, source.id, received, envelope) for message in found if message.code]
     with transaction.atomic():
         known = write(database(), rows, refusals, day=received // clock.DAY)
     outcomes = []

@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from django.conf import settings
 
 from cdp.access.source import SourceRef
 from cdp.core import clock
@@ -48,13 +47,16 @@ _decode = msgspec.json.Decoder(_Incoming).decode
 _decode_id = msgspec.json.Decoder(_Id).decode
 
 
-def checked(raw: bytes, *, source: SourceRef, received: int, sent_at: object = None, call: str = "") -> Checked:
+def checked(
+    raw: bytes, *, source: SourceRef, received: int, max_bytes: int, sent_at: object = None, call: str = ""
+) -> Checked:
     """Check the JSON text `raw` of one message that came at `received` (µs); never raises for what it holds.
 
-    `sent_at` is the batch's. `call` is the endpoint's type, written into a message that says none or another one.
+    It may have `max_bytes`. `sent_at` is the batch's. `call` is the endpoint's type, written into a message that says
+    none or another one.
     """
     try:
-        message, raw = _decoded(raw, call)
+        message, raw = _decoded(raw, call, max_bytes)
         _require(message, source, received, sent_at)
         message_id = _message_id(message, raw)
         return Checked(raw, digest_of(source.id, message_id), message_id)
@@ -64,9 +66,9 @@ def checked(raw: bytes, *, source: SourceRef, received: int, sent_at: object = N
         return Checked(raw, digest_of(source.id, message_id), message_id[:MAX_MESSAGE_ID], refusal.code, refusal.reason)
 
 
-def _decoded(raw: bytes, call: str) -> tuple[_Incoming, bytes]:
-    if len(raw) > settings.MAX_EVENT_BYTES:
-        raise _Refusal("too_large", f"A message may have {settings.MAX_EVENT_BYTES} bytes; make it smaller.")
+def _decoded(raw: bytes, call: str, max_bytes: int) -> tuple[_Incoming, bytes]:
+    if len(raw) > max_bytes:
+        raise _Refusal("too_large", f"A message may have {max_bytes} bytes; make it smaller.")
     if not raw.isascii():
         try:
             raw.decode()

@@ -113,30 +113,29 @@ class Door:
 
     async def _take_one(self, request: _Request, receive: wire.Receive, call: str) -> Answer:
         limit = settings.MAX_EVENT_BYTES
-        too_large = TooLarge(f"A message may have {limit} bytes; make it smaller.", code="too_large")
-        raw = await wire.body_of(receive, request.headers, limit=limit, too_large=too_large)
+        raw = await wire.body_of(receive, request.headers, limit=limit, too_large=_message_too_large)
         source = await self._source(request, lambda: wire.key_in(raw))
         return await self._take_message(request, source, raw, call)
 
     async def _take_message(self, request: _Request, source: SourceRef, raw: bytes, call: str) -> Answer:
         received = now_us()
-        message = checked(raw, source=source, received=received, call=call)
+        keyring = settings.KEYRING
+        message = checked(raw, source=source, received=received, max_bytes=settings.MAX_EVENT_BYTES, call=call)
         address, agent = request.visitor()
         if not message.code:
-            row = kept(message, source.id, received, _tail(address, agent, request.flags))
+            row = kept(keyring, message, source.id, received, _tail(address, agent, request.flags))
             await self._commits.submit((row,), (), size=len(row.body))
             return _TAKEN_ONE
         if message.code in _NO_MESSAGE_AT_ALL or not raw.lstrip().startswith(b"{"):
             raise Invalid(message.reason, code=message.code)
         envelope = Envelope(_NO_MESSAGE, None, _context(address, agent), request.flags)
-        refusal = refused(message, source.id, received, envelope)
+        refusal = refused(keyring, message, source.id, received, envelope)
         await self._commits.submit((), (refusal,), size=len(refusal.body))
         return answers.taken(0, [_rejection(0, message)])
 
     async def _take_batch(self, request: _Request, receive: wire.Receive, call: str) -> Answer:
         limit = settings.MAX_BATCH_BYTES
-        too_large = Invalid(f"A batch may have {limit} bytes; send several.", code="batch_too_large")
-        body = await wire.body_of(receive, request.headers, limit=limit, too_large=too_large)
+        body = await wire.body_of(receive, request.headers, limit=limit, too_large=_batch_too_large)
         batch, key = wire.batch_of(body)
         source = await self._source(request, lambda: key)
         if call == IMPORT and not source.trusted:
@@ -147,15 +146,16 @@ class Door:
             raise TooLarge("The batch's `context` is too large for so many messages.", code="context_too_large")
         received = now_us()
         rows, refusals, rejected = [], [], []
+        keyring, most = settings.KEYRING, settings.MAX_EVENT_BYTES
         for index, raw in enumerate(batch.batch):
             if index % _SLICE == _SLICE - 1:
                 await asyncio.sleep(0)  # a large batch lets others in between
-            message = checked(bytes(raw), source=source, received=received, sent_at=envelope.sent_at)
+            message = checked(bytes(raw), source=source, received=received, max_bytes=most, sent_at=envelope.sent_at)
             if message.code:
-                refusals.append(refused(message, source.id, received, envelope))
+                refusals.append(refused(keyring, message, source.id, received, envelope))
                 rejected.append(_rejection(index, message))
             else:
-                rows.append(kept(message, source.id, received, tail))
+                rows.append(kept(keyring, message, source.id, received, tail))
         if rows or refusals:
             await self._commits.submit(rows, refusals, size=len(body) + len(tail) * len(batch.batch))
         return answers.taken(len(rows), rejected)
@@ -210,6 +210,14 @@ class Door:
 
 
 _TAKEN_ONE = answers.taken(1)
+
+
+def _message_too_large() -> DomainError:
+    return TooLarge(f"A message may have {settings.MAX_EVENT_BYTES} bytes; make it smaller.", code="too_large")
+
+
+def _batch_too_large() -> DomainError:
+    return Invalid(f"A batch may have {settings.MAX_BATCH_BYTES} bytes; send several.", code="batch_too_large")
 
 
 class _WrongMethod(DomainError):

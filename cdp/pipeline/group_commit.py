@@ -44,11 +44,12 @@ class GroupCommit:
     ) -> None:
         self._connect = connect
         self._on_commit = on_commit
-        self._queue: queue.SimpleQueue[_Submission | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[_Submission] | None] = queue.SimpleQueue()
+        self._arrived: list[_Submission] = []  # in this turn of the event loop
         self._thread: threading.Thread | None = None
         self._connection: OwnConnection | None = None
-        self._submitted = 0  # bytes; written by the event loop only
-        self._taken = 0  # bytes; written by the thread only
+        self._submitted = 0  # bytes, written by the event loop only
+        self._taken = 0  # bytes, written by the thread only
         self._backlog = 0
         self._look_at = 0.0
         self._quiet_until = 0.0
@@ -74,17 +75,27 @@ class GroupCommit:
 
     def close(self) -> None:
         """Commit what waits and end the thread; blocks until that is done."""
+        self._hand_over()
         if self._thread is not None:
             self._queue.put(None)
             self._thread.join()
             self._thread = None
 
     def _put(self, submission: _Submission) -> None:
+        """What arrives in one turn of the event loop goes over together: each waking of the thread costs the loop."""
+        if not self._arrived:
+            asyncio.get_running_loop().call_soon(self._hand_over)
+        self._arrived.append(submission)
+        self._submitted += submission.size
+
+    def _hand_over(self) -> None:
+        if not self._arrived:
+            return
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
             self._thread.start()
-        self._submitted += submission.size
-        self._queue.put(submission)
+        self._queue.put(self._arrived)
+        self._arrived = []
 
     def _run(self) -> None:
         last = False
@@ -104,17 +115,17 @@ class GroupCommit:
         """Everything that waits, within the limits of a group; and whether it is the last."""
         group: list[_Submission] = []
         rows = size = 0
-        take: Callable[[], _Submission | None] = self._queue.get
+        take: Callable[[], list[_Submission] | None] = self._queue.get
         while rows < MAX_GROUP and size < MAX_GROUP_BYTES:
             try:
-                submission = take()
+                arrived = take()
             except queue.Empty:
                 break
-            if submission is None:
+            if arrived is None:
                 return group, True
-            group.append(submission)
-            rows += len(submission.rows)
-            size += submission.size
+            group += arrived
+            rows += sum(len(submission.rows) for submission in arrived)
+            size += sum(submission.size for submission in arrived)
             take = self._queue.get_nowait
         return group, False
 

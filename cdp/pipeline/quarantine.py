@@ -109,7 +109,8 @@ def _ready(row: QuarantinedMessage, corrected: bytes | None, sources: Mapping[in
     except KeyMissing:
         return StillRefused(row.pk, "key_missing", "It was encrypted with a key that is not there.")
     raw = original(envelope) if corrected is None else corrected
-    message = checked(raw, source=source, received=row.received, sent_at=envelope.sent_at)
+    most = settings.MAX_EVENT_BYTES
+    message = checked(raw, source=source, received=row.received, max_bytes=most, sent_at=envelope.sent_at)
     if message.code:
         return StillRefused(row.pk, message.code, message.reason)
     good: Envelope = msgspec.structs.replace(

@@ -5,6 +5,7 @@ import binascii
 import secrets
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -43,12 +44,12 @@ _decode_batch = msgspec.json.Decoder(Batch).decode
 _decode_keyed = msgspec.json.Decoder(_Keyed).decode
 
 
-async def body_of(receive: Receive, headers: Headers, *, limit: int, too_large: DomainError) -> bytes:
-    """The whole body, inflated if it is gzip. Raises `too_large` beyond `limit` bytes, before or after inflating,
+async def body_of(receive: Receive, headers: Headers, *, limit: int, too_large: Callable[[], DomainError]) -> bytes:
+    """The whole body, inflated if it is gzip. Raises `too_large()` beyond `limit` bytes, before or after inflating,
     Invalid for a broken or unknown encoding, Gone when the client left."""
     length = headers.get(b"content-length", b"0")
     if length.isdigit() and int(length[:19]) > limit:
-        raise too_large
+        raise too_large()
     body = await _read(receive, limit, too_large)
     encoding = headers.get(b"content-encoding")
     if encoding is None or encoding.strip().lower() in {b"", b"identity"}:
@@ -58,12 +59,12 @@ async def body_of(receive: Receive, headers: Headers, *, limit: int, too_large: 
     return _inflated(body, limit, too_large)
 
 
-async def _read(receive: Receive, limit: int, too_large: DomainError) -> bytes:
+async def _read(receive: Receive, limit: int, too_large: Callable[[], DomainError]) -> bytes:
     event = await receive()
     body: bytes = event.get("body", b"")
     if event["type"] == "http.request" and not event.get("more_body"):
         if len(body) > limit:
-            raise too_large
+            raise too_large()
         return body
     parts, size = [body], len(body)
     while event["type"] == "http.request" and event.get("more_body"):
@@ -71,13 +72,13 @@ async def _read(receive: Receive, limit: int, too_large: DomainError) -> bytes:
         parts.append(event.get("body", b""))
         size += len(parts[-1])
         if size > limit:
-            raise too_large
+            raise too_large()
     if event["type"] != "http.request":
         raise Gone
     return b"".join(parts)
 
 
-def _inflated(body: bytes, limit: int, too_large: DomainError) -> bytes:
+def _inflated(body: bytes, limit: int, too_large: Callable[[], DomainError]) -> bytes:
     parts: list[bytes] = []
     left = limit + 1
     try:
@@ -86,7 +87,7 @@ def _inflated(body: bytes, limit: int, too_large: DomainError) -> bytes:
             parts.append(member.decompress(body, left))
             left -= len(parts[-1])
             if left <= 0:
-                raise too_large
+                raise too_large()
             if not member.eof:
                 raise Invalid("The gzip body is cut off; send it whole.", code="bad_gzip")
             body = member.unused_data.lstrip(b"\0")
@@ -97,7 +98,13 @@ def _inflated(body: bytes, limit: int, too_large: DomainError) -> bytes:
 
 def key_of(headers: Headers) -> str | None:
     """The write key of `Authorization: Basic base64("<key>:")` (also without the colon) or `Bearer <key>`."""
-    scheme, _, value = headers.get(b"authorization", b"").partition(b" ")
+    said = headers.get(b"authorization")
+    return None if said is None else _key_said(said)
+
+
+@lru_cache(4096)
+def _key_said(said: bytes) -> str | None:
+    scheme, _, value = said.partition(b" ")
     value = value.strip()
     if scheme.lower() == b"bearer":
         return value.decode("latin-1") or None

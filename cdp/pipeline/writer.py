@@ -2,11 +2,12 @@
 
 from collections import Counter as Tally
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
-from django.conf import settings
-
 from cdp.core.bulk import Database, Table
+from cdp.core.crypto import Keyring
+from cdp.core.json import encode
 from cdp.events.rows import QUARANTINE
 from cdp.pipeline.check import Checked
 from cdp.pipeline.counters import ADD, count
@@ -40,7 +41,6 @@ class Refused(NamedTuple):
 
 
 INBOX = Table("pipeline_inboxmessage", {"digest": "bytea", "source_id": "int4", "received": "int8", "body": "bytea"})
-_SEEN = Table("pipeline_seenmessage", {"digest": "bytea", "day": "int4"}, key=("digest",))
 # One round trip, and so one wait for the disk, for the whole group. Digests and counters go in sorted, so that two
 # processes with the same messages wait for each other instead of deadlocking.
 _POSTGRES = f"""
@@ -66,15 +66,25 @@ with given as (
 select digest from given where digest not in (select digest from fresh)
 """
 
+_SQLITE_SEEN = """
+with recursive place(n) as (select 0 union all select n + 1 from place where n + 1 < ?3)
+insert into pipeline_seenmessage (digest, day) select substr(?1, n * 16 + 1, 16), ?2 from place where true
+on conflict do nothing
+"""
+_SQLITE_INBOX = """
+insert into pipeline_inboxmessage (digest, source_id, received, body)
+select substr(?1, key * 16 + 1, 16), value ->> 0, value ->> 1, substr(?2, value ->> 2, value ->> 3) from json_each(?3)
+"""
 
-def kept(message: Checked, source_id: int, received: int, tail: bytes) -> Kept:
+
+def kept(keyring: Keyring, message: Checked, source_id: int, received: int, tail: bytes) -> Kept:
     """The inbox row of a usable message; `tail` is the rest of its envelope (`tail_of`)."""
-    return Kept(message.digest, source_id, received, seal_raw(settings.KEYRING, message.raw, tail))
+    return Kept(message.digest, source_id, received, seal_raw(keyring, message.raw, tail))
 
 
-def refused(message: Checked, source_id: int, received: int, envelope: Envelope) -> Refused:
+def refused(keyring: Keyring, message: Checked, source_id: int, received: int, envelope: Envelope) -> Refused:
     """The quarantine row of an unusable one, with what its request said in `envelope`."""
-    body = seal(settings.KEYRING, quoted(message.raw, envelope))
+    body = seal(keyring, quoted(message.raw, envelope))
     reason = message.reason[:_MAX_REASON]
     return Refused(message.digest, source_id, received, "door", "open", message.code, reason, body)
 
@@ -93,7 +103,7 @@ def write(database: Database, rows: Sequence[Kept], refusals: Sequence[Refused] 
         counts = [[key[0] for key in tally], list(tally.values()), [key[1] for key in tally]]
         return {row[0] for row in database.rows(_POSTGRES, [*columns, day, day, *counts])}
     known = _write_sqlite(database, fresh, day) if fresh else set()
-    tally.update((row.source_id, DUPLICATE if row.digest in known else ACCEPTED) for row in fresh)
+    tally.update([(row.source_id, DUPLICATE if row.digest in known else ACCEPTED) for row in fresh])
     count(database, tally, day=day)
     return known
 
@@ -108,13 +118,24 @@ def _distinct(rows: Sequence[Kept], tally: Tally[tuple[int, str]]) -> Sequence[K
 
 
 def _write_sqlite(database: Database, rows: Sequence[Kept], day: int) -> set[bytes]:
-    """The digests that were there are those that got no row number above the last one, as nobody else writes now."""
-    last = database.rows("select coalesce(max(rowid), 0) from pipeline_seenmessage")[0][0]
+    """One statement for each table, however many rows: the driver gives up the GIL for every step, and a busy event
+    loop gives it back late. So the rows travel as one blob with a list of where each begins.
+    """
     before = database.connection.total_changes
-    database.insert_missing(_SEEN, [(row.digest, day) for row in rows])
+    database.execute(_SQLITE_SEEN, (b"".join([row.digest for row in rows]), day, len(rows)))
+    count = database.connection.total_changes - before
     known: set[bytes] = set()
-    if database.connection.total_changes - before < len(rows):
-        new = database.rows("select digest from pipeline_seenmessage where rowid > ?", (last,))
+    if count < len(rows):
+        # Nobody else writes now, so those that were new have the last row numbers.
+        new = database.rows("select digest from pipeline_seenmessage order by rowid desc limit ?", (count,))
         known = {row.digest for row in rows} - {row[0] for row in new}
-    database.insert(INBOX, [row for row in rows if row.digest not in known] if known else rows)
+        rows = [row for row in rows if row.digest not in known]
+    if rows:
+        ends = accumulate(len(row.body) for row in rows)
+        places = [
+            (row.source_id, row.received, end - len(row.body) + 1, len(row.body))
+            for row, end in zip(rows, ends, strict=True)
+        ]
+        blobs = b"".join([row.digest for row in rows]), b"".join([row.body for row in rows])
+        database.execute(_SQLITE_INBOX, (*blobs, encode(places).decode()))
     return known

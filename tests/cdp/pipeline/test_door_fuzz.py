@@ -89,7 +89,7 @@ def test_any_batch_of_json(door: Caller, items: list[bytes], context: Any, sent_
         assert said["code"] in {"bad_context", "bad_integrations", "too_deep"}
         assert (InboxMessage.objects.count(), QuarantinedMessage.objects.count()) == before
         return
-    found = [checked(raw, source=source, received=10**15, sent_at=sent_at) for raw in items]
+    found = [checked(raw, source=source, received=10**15, max_bytes=32_768, sent_at=sent_at) for raw in items]
     assert [one["code"] for one in said["rejected"]] == [one.code for one in found if one.code]
     assert said["ok"] == sum(not one.code for one in found)
 
