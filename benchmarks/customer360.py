@@ -74,8 +74,7 @@ _EVENTS = """insert into events_event (digest, profile_id, source_id, session_id
                decision, body)
              select decode(md5('e' || k || '-' || n), 'hex'), n, %(source)s, null, t.call, t.type, t.name, m.ts, m.ts,
                2, b.body
-             from (select k, n,
-                     %(now)s - mod(abs(hashint8extended(n::bigint * 4096 + k, 0) %% 34560000000000), %(span)s) as ts
+             from (select k, n, %(now)s - abs(hashint8extended(n::bigint * 4096 + k, 0) %% %(span)s) as ts
                    {rows}) m
              join (values (0, 3, 'PAGE_VIEW', 'Home'), (1, 1, 'PRODUCT_VIEW', 'Product Viewed'),
                           (2, 1, 'ADD_TO_CART', 'Product Added'), (3, 1, 'PURCHASE', 'Order Completed'),

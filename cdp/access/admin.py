@@ -1,5 +1,6 @@
 """Admin pages of who may do what: users and groups, sources with their write keys, API keys, the record of reads."""
 
+import re
 from typing import Any, ClassVar
 
 from django import forms
@@ -18,7 +19,7 @@ from django.utils import timezone
 from unfold.admin import TabularInline
 from unfold.decorators import action as page_action
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
 from cdp.access.admin_pages import PlainAdmin, ReadOnlyAdmin, moment
 from cdp.access.keys import SCOPES, add_api_key, add_write_key, forget_keys
@@ -26,6 +27,7 @@ from cdp.access.models import ApiKey, AuditEntry, Source, User, WriteKey
 
 admin.site.unregister(Group)
 
+_ORIGIN = re.compile(r"https?://(\*\.)?[a-zA-Z0-9.-]+(:\d{1,5})?")
 _SCOPE_TEXTS = {
     "ingest": "ingest – send events",
     "read": "read – everything, personal data in clear",
@@ -66,6 +68,48 @@ class GroupAdmin(DjangoGroupAdmin, PlainAdmin):
     """Roles: what the people of a group may see and do."""
 
 
+class OriginsField(forms.CharField):
+    """A list of origins, one on each line."""
+
+    widget = UnfoldAdminTextareaWidget({"rows": 3})
+
+    def prepare_value(self, value: Any) -> Any:
+        """The lines that the form shows."""
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """Whether the lines say something else."""
+        return self.to_list(data) != (initial or [])
+
+    def clean(self, value: Any) -> list[str]:
+        """The origins. Raises ValidationError naming the line that is none."""
+        origins = self.to_list(super().clean(value))
+        wrong = next((origin for origin in origins if not _ORIGIN.fullmatch(origin)), None)
+        if wrong is not None:
+            raise forms.ValidationError(
+                f"“{wrong}” is no origin: write https://shop.example or https://*.shop.example."
+            )
+        return origins
+
+    @staticmethod
+    def to_list(value: Any) -> list[str]:
+        """The lines that are not blank."""
+        return [line.strip() for line in str(value or "").splitlines() if line.strip()]
+
+
+class SourceForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A source: its origins one on each line."""
+
+    allowed_origins = OriginsField(
+        required=False,
+        help_text="Browser sources: https://shop.example or https://*.shop.example, one a line. Empty: any.",
+    )
+
+    class Meta:
+        model = Source
+        fields: ClassVar = ["name", "kind", "enabled", "priority", "allowed_origins", "rate_limit"]
+
+
 class WriteKeyInline(TabularInline):
     """The keys of a source. A key is made by the button of the page and can only be revoked."""
 
@@ -83,6 +127,7 @@ class WriteKeyInline(TabularInline):
 class SourceAdmin(PlainAdmin):
     """Where messages come from."""
 
+    form = SourceForm
     list_display = ("name", "kind", "enabled", "priority", "working_keys", "created_at")
     list_filter = ("kind", "enabled")
     search_fields = ("name",)

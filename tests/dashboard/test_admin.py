@@ -210,6 +210,25 @@ class TestEvents:
         assert names(decision="x") == ["Signed In", "Order Completed"]
 
 
+class TestSources:
+    def save(self, client, origins):
+        asked = {"name": "shop", "kind": "browser", "priority": 100, "rate_limit": 0, "allowed_origins": origins}
+        none = {"write_keys-TOTAL_FORMS": 0, "write_keys-INITIAL_FORMS": 0}
+        return client.post(reverse("admin:access_source_add"), {**asked, **none})
+
+    def test_origins_are_written_one_a_line(self, administrator):
+        assert self.save(administrator, " https://shop.example\r\n\r\nhttps://*.shop.example:8443 ").status_code == 302
+        made = Source.objects.get(name="shop")
+        assert made.allowed_origins == ["https://shop.example", "https://*.shop.example:8443"]
+        page = text_of(administrator.get(reverse("admin:access_source_change", args=[made.pk])))
+        assert "https://shop.example\nhttps://*.shop.example:8443</textarea>" in page
+
+    @pytest.mark.parametrize("wrong", ["shop.example", '["https://shop.example"]', "https://shop.example/path"])
+    def test_what_is_no_origin_is_refused(self, wrong, administrator):
+        assert "is no origin" in text_of(self.save(administrator, wrong))
+        assert Source.objects.count() == 0
+
+
 class TestKeys:
     def test_a_write_key_is_made_by_post_and_shown_once(self, administrator):
         source = make.source("shop")
