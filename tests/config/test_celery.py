@@ -64,7 +64,7 @@ def test_wake_without_a_broker_is_logged_and_does_not_raise() -> None:
     assert process.returncode == 0
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_the_task_empties_the_inbox() -> None:
     deliver(*(message(userId=f"u{number}") for number in range(3)))
     assert process_inbox.run() == 3

@@ -87,7 +87,7 @@ def test_a_failing_task_does_not_quote_its_exception() -> None:
     assert record.getMessage() == "Task raised: IntegrityError"
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_no_personal_value_and_no_key_in_a_line(client: Client, written: StringIO) -> None:
     """Through processing and REST, with failures of both."""
     _, key = add_api_key("log", ["read", "write"])
@@ -142,7 +142,7 @@ def _web_process(log: Path) -> Iterator[str]:
             assert process.wait(30) in {0, -signal.SIGTERM}
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_none_from_the_door_either(tmp_path: Path) -> None:
     """A web process that is sent good, bad and hostile messages, with personal values in each."""
     _, key = keyed_source("door log")

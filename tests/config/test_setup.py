@@ -11,7 +11,7 @@ from cdp.access.keys import api_key_of, source_of
 from cdp.access.models import ApiKey, User, WriteKey
 from cdp.profiles.models import Profile
 
-pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def _setup(**options: int) -> str:
