@@ -55,6 +55,8 @@ DATABASE_URL = env.text("DATABASE_URL")
 REDIS_URL = env.text("REDIS_URL")
 DATABASES: dict[str, dict[str, Any]] = {}
 if DATABASE_URL:
+    if not DATABASE_URL.startswith(("postgres://", "postgresql://", "sqlite:///")):
+        sys.exit("DATABASE_URL cannot be used: give postgres://USER:PASSWORD@HOST:5432/NAME, or leave it unset.")
     DATABASES["default"] = {**environ.Env.db_url_config(DATABASE_URL), "CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
 else:
     DATABASES["default"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(DATA_DIR / "cdp.sqlite3")}

@@ -1,7 +1,11 @@
 """`manage.py setup`: the way from an empty folder to the first event."""
 
+import os
 import re
+import subprocess
+import sys
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.contrib.auth import authenticate
@@ -12,6 +16,7 @@ from cdp.access.models import ApiKey, User, WriteKey
 from cdp.profiles.models import Profile
 
 pytestmark = pytest.mark.django_db(transaction=True)
+from tests.installation import ROOT
 
 
 def _setup(**options: int) -> str:
@@ -59,3 +64,25 @@ def test_demo_data_comes_once_and_never_between_real_people() -> None:
     assert people >= 3
     _setup(demo=50)
     assert Profile.objects.count() == people
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "sentence"),
+    [
+        ("DATABASE_URL", "mongo://x", "DATABASE_URL cannot be used"),
+        ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/x", "does not answer: is it running"),
+        ("DATA_KEYS", "1:abc", "Write keys as 1:<base64 of 32 bytes>"),
+        ("PORT", "many", "PORT='many' cannot be used: give a whole number"),
+    ],
+)
+def test_wrong_settings_are_told_in_a_sentence(tmp_path: Path, variable: str, value: str, sentence: str) -> None:
+    environment = {**os.environ, "DATA_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "config.settings"}
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        environment.pop(name, None)
+    command = [sys.executable, "manage.py", "setup"]
+    ended = subprocess.run(
+        command, cwd=ROOT, env={**environment, variable: value}, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert sentence in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -5,8 +5,8 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandParser
-from django.db import connection, transaction
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
 from cdp.access.keys import add_api_key, add_write_key, new_key
@@ -30,7 +30,14 @@ class Command(BaseCommand):
         parser.add_argument("--demo", type=int, default=0, metavar="N", help="N demo profiles if nobody is there yet")
 
     def handle(self, *, demo: int, **_options: Any) -> None:
-        """Each step looks whether it is needed."""
+        """Each step looks whether it is needed. Raises CommandError when the database does not answer."""
+        try:
+            connection.ensure_connection()
+        except OperationalError as error:
+            raise CommandError(
+                f"The database ({connection.vendor}) does not answer: is it running, and is DATABASE_URL right?"
+                " Its own log says more."
+            ) from error
         executor = MigrationExecutor(connection)
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             self.stdout.write(f"Preparing the database ({connection.vendor}) …")

@@ -24,6 +24,8 @@ class Command(BaseCommand):
 
     def handle(self, *, name: str, write_key: str | None, kind: str | None, **_options: Any) -> None:
         """Run. Raises CommandError with a sentence."""
+        if not name.strip() or len(name) > 100:
+            raise CommandError("Give the source a name of 1 to 100 characters.")
         source, made = Source.objects.get_or_create(name=name, defaults={"kind": kind or Source.Kind.SERVER})
         if kind is not None and source.kind != kind:
             raise CommandError(f"There is a source {name} of kind {source.kind}. Use another name.")
