@@ -14,9 +14,9 @@ from django.core.management import call_command
 from cdp.access.keys import api_key_of, source_of
 from cdp.access.models import ApiKey, User, WriteKey
 from cdp.profiles.models import Profile
-
-pytestmark = pytest.mark.django_db(transaction=True)
 from tests.installation import ROOT
+
+pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
 
 
 def _setup(**options: int) -> str:
