@@ -18,7 +18,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         names: list[str] = getattr(item, "fixturenames", [])
         marker = item.get_closest_marker("django_db")
         if "transactional_db" in names or (marker is not None and marker.kwargs.get("transaction")):
-            names.append("django_db_serialized_rollback")
+            # The marker is what makes pytest-django keep the rows of the migrations when it makes the database.
+            given = dict(marker.kwargs) if marker is not None else {"transaction": True}
+            kept = pytest.mark.django_db(**{**given, "serialized_rollback": True})
+            item.add_marker(kept, append=False)
 
 
 @pytest.fixture(autouse=True)
