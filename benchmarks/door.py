@@ -54,8 +54,8 @@ def main() -> None:
     console = Console()
     console.print(f"Load of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
     table = Table(title="The door beside the least that could be done (at n connections)")
-    for heading in ("store", "what", "door", "beside", "ratio", "limit", "", "door p50 / p99 ms"):
-        table.add_column(heading, justify="left" if heading in {"store", "what", ""} else "right")
+    for heading in ("what", "door", "beside", "ratio", "limit", "p50 / p99 ms"):
+        table.add_column(heading, justify="left" if heading == "what" else "right", no_wrap=True)
     for store in ("sqlite", "postgres"):
         try:
             with console.status(f"{store} …"):
@@ -119,13 +119,11 @@ def _row(
     digits = 1 if most else 0
     times = f"{median(load.p50 for load in loads) * 1e3:.1f} / {median(load.p99 for load in loads) * 1e3:.1f}"
     table.add_row(
-        store,
-        what,
+        f"{store}: {what}",
         f"{pair.door:,.{digits}f}",
         f"{pair.other:,.{digits}f}",
-        f"{pair.ratio:.2f}",
+        f"{pair.ratio:.2f}" if kept else f"[bold red]missed {pair.ratio:.2f}",
         f"{'≤' if most else '≥'} {limit}",
-        "kept" if kept else "[bold red]missed",
         times,
     )
 
