@@ -53,9 +53,9 @@ def main() -> None:
     seconds: float = parser.parse_args().seconds
     console = Console()
     console.print(f"Load of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
-    table = Table(title="The door beside the least that could be done (at n connections)")
-    for heading in ("store", "what", "door", "beside", "ratio", "limit", "", "door p50 / p99 ms"):
-        table.add_column(heading, justify="left" if heading in {"store", "what", ""} else "right")
+    table = Table(title="The door beside the least that could be done; ✗: limit missed")
+    for heading in ("what", "door", "beside", "ratio", "limit", "p50/p99 ms"):
+        table.add_column(heading, justify="left" if heading == "what" else "right", no_wrap=True)
     for store in ("sqlite", "postgres"):
         try:
             with console.status(f"{store} …"):
@@ -109,7 +109,7 @@ def _busy(environment: Mapping[str, str], door: int, store: str, seconds: float,
         worker.kill()
         worker.wait()
     pair = _Pair(median(load.p99 for load in busy) * 1e3, median(load.p99 for load in quiet) * 1e3)
-    _row(table, store, "p99 ms at 8, busy worker", pair, BUSY_LIMIT, busy, most=True)
+    _row(table, store, "p99 at 8, busy worker", pair, BUSY_LIMIT, busy, most=True)
 
 
 def _row(
@@ -117,15 +117,13 @@ def _row(
 ) -> None:
     kept = pair.ratio <= limit if most else pair.ratio >= limit
     digits = 1 if most else 0
-    times = f"{median(load.p50 for load in loads) * 1e3:.1f} / {median(load.p99 for load in loads) * 1e3:.1f}"
+    times = f"{median(load.p50 for load in loads) * 1e3:.1f}/{median(load.p99 for load in loads) * 1e3:.1f}"
     table.add_row(
-        store,
-        what,
+        f"{store}: {what}",
         f"{pair.door:,.{digits}f}",
         f"{pair.other:,.{digits}f}",
-        f"{pair.ratio:.2f}",
+        f"{pair.ratio:.2f}" if kept else f"[bold red]{pair.ratio:.2f} ✗",
         f"{'≤' if most else '≥'} {limit}",
-        "kept" if kept else "[bold red]missed",
         times,
     )
 
