@@ -7,7 +7,7 @@ from input. `Database.queries` counts the statements, so that a test can hold a 
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -121,7 +121,10 @@ class Database:
         """
         if conflict or not self.postgres or not rows:
             self._many(table.insert(self.postgres, conflict), rows)
-            return
+        else:
+            self._copy(table, rows)
+
+    def _copy(self, table: Table, rows: Sequence[Row]) -> None:
         self.queries += 1
         with self._cursor().copy(f"copy {table.name} ({', '.join(table.columns)}) from stdin (format binary)") as copy:
             copy.set_types(list(table.columns.values()))
@@ -142,8 +145,7 @@ class Database:
 
     def many(self, sql: str, rows: Sequence[Row]) -> None:
         """Run one statement for each of `rows`: SQLite only, where it is one prepared statement in the process."""
-        self.queries += 1
-        self.connection.executemany(sql, rows)
+        self._run_many(sql, rows)
 
     def new_ids(self, *tables: str, count: int) -> list[Iterator[int]]:
         """For each of `tables` `count` primary keys that no row has: one query.
@@ -160,12 +162,19 @@ class Database:
     def _many(self, sql: str, rows: Sequence[Row]) -> None:
         if not rows:
             return
-        self.queries += 1
         if self.postgres:
-            self._cursor().execute(sql, [list(column) for column in zip(*rows, strict=True)], prepare=True)
+            self._run_many(sql, [list(column) for column in zip(*rows, strict=True)])
         else:
             has_uuid = any(isinstance(value, uuid.UUID) for value in rows[0])
-            self.connection.executemany(sql, [_hexed(row) for row in rows] if has_uuid else rows)
+            self._run_many(sql, [_hexed(row) for row in rows] if has_uuid else rows)
+
+    def _run_many(self, sql: str, shaped: Sequence[Row]) -> None:
+        """`shaped` are columns for PostgreSQL and rows for SQLite."""
+        self.queries += 1
+        if self.postgres:
+            self._cursor().execute(sql, shaped, prepare=True)
+        else:
+            self.connection.executemany(sql, shaped)
 
     def _execute(self, sql: str, params: Sequence[Any]) -> Any:
         self.queries += 1
@@ -184,6 +193,35 @@ class Database:
         if isinstance(values[0], int):
             return "in (select value from json_each(?))", [json.dumps(values)]
         return f"in ({','.join('?' * len(values))})", values
+
+
+class Deferred(Database):
+    """Reads at once, keeps every write for `run`: what the rows cost is paid before the transaction takes its lock."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database.connection, postgres=database.postgres)
+        self._database = database
+        self._steps: list[Callable[[Database], object]] = []
+
+    def run(self, database: Database) -> None:
+        """Do the writes in their order, in the transaction that is open on `database`."""
+        for step in self._steps:
+            step(database)
+
+    def rows(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a SELECT, now."""
+        return self._database.rows(sql, params)
+
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
+        """Keep a statement for later; 0, because nothing was touched yet."""
+        self._steps.append(lambda database: database.execute(sql, params))
+        return 0
+
+    def _copy(self, table: Table, rows: Sequence[Row]) -> None:
+        self._steps.append(lambda database: database._copy(table, rows))
+
+    def _run_many(self, sql: str, shaped: Sequence[Row]) -> None:
+        self._steps.append(lambda database: database._run_many(sql, shaped))
 
 
 def _hexed(row: Row) -> list[Any]:

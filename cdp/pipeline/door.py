@@ -52,8 +52,13 @@ class _Request:
         self.origin = self.headers.get(b"origin")
         self.flags = PRIVACY_CONTROL if self.headers.get(b"sec-gpc") == b"1" else 0
 
-    def visitor(self) -> tuple[str, str]:
-        """Address (shortened unless KEEP_FULL_IP) and user agent, for the context of messages that say none."""
+    def visitor(self, source: SourceRef) -> tuple[str, str]:
+        """Address (shortened unless KEEP_FULL_IP) and user agent, for the context of messages that say none.
+
+        Blank for a server source, whose own address is nobody's; but an image is fetched by the visitor.
+        """
+        if source.trusted and self.path not in _PIXELS:
+            return "", ""
         address = self.address if settings.KEEP_FULL_IP else _shortened(self.address)
         return address, self.headers.get(b"user-agent", b"")[:_MAX_AGENT].decode("latin-1")
 
@@ -121,7 +126,7 @@ class Door:
         received = now_us()
         keyring = settings.KEYRING
         message = checked(raw, source=source, received=received, max_bytes=settings.MAX_EVENT_BYTES, call=call)
-        address, agent = request.visitor()
+        address, agent = request.visitor(source)
         if not message.code:
             row = kept(keyring, message, source.id, received, _tail(address, agent, request.flags))
             await self._commits.submit((row,), (), size=len(row.body))
@@ -140,7 +145,7 @@ class Door:
         source = await self._source(request, lambda: key)
         if call == IMPORT and not source.trusted:
             raise Forbidden("Only a server source may import history.", code="import_not_allowed")
-        envelope = _batch_envelope(request, batch, HISTORICAL if call == IMPORT else 0)
+        envelope = _batch_envelope(request, source, batch, HISTORICAL if call == IMPORT else 0)
         tail = tail_of(envelope)
         if len(tail) * len(batch.batch) > 8 * settings.MAX_BATCH_BYTES:
             raise TooLarge("The batch's `context` is too large for so many messages.", code="context_too_large")
@@ -237,8 +242,8 @@ def _may_send(origin: bytes | None, allowed: tuple[str, ...]) -> bool:
     return origin is None or origin_allowed(origin.decode("latin-1"), allowed)
 
 
-def _batch_envelope(request: _Request, batch: wire.Batch, flags: int) -> Envelope:
-    context = {**_context(*request.visitor()), **wire.shared_object(batch.context, "context")}
+def _batch_envelope(request: _Request, source: SourceRef, batch: wire.Batch, flags: int) -> Envelope:
+    context = {**_context(*request.visitor(source)), **wire.shared_object(batch.context, "context")}
     integrations = wire.shared_object(batch.integrations, "integrations")
     sent_at = batch.sent_at if isinstance(batch.sent_at, str | int | float) else None
     return Envelope(_NO_MESSAGE, sent_at, context or None, request.flags | flags, integrations or None)
@@ -246,7 +251,7 @@ def _batch_envelope(request: _Request, batch: wire.Batch, flags: int) -> Envelop
 
 @lru_cache(4096)
 def _tail(address: str, agent: str, flags: int) -> bytes:
-    return tail_of(Envelope(_NO_MESSAGE, None, _context(address, agent), flags))
+    return tail_of(Envelope(_NO_MESSAGE, None, _context(address, agent) or None, flags))
 
 
 def _context(address: str, agent: str) -> dict[str, Any]:

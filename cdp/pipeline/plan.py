@@ -14,7 +14,7 @@ from django.conf import settings
 
 from cdp.access.source import SourceRef
 from cdp.consents.merging import restrict_consents
-from cdp.core.bulk import Database
+from cdp.core.bulk import Database, Deferred
 from cdp.core.clock import DAY
 from cdp.core.crypto import KeyMissing
 from cdp.events.body import CarriedIdentifier, EventBody, seal_body
@@ -70,9 +70,15 @@ class Plan:
     session_ids: Iterator[int] = field(default_factory=lambda: iter(()))
     placed: list[SessionRow | None] = field(default_factory=list)
     outcomes: Counter[tuple[int, str]] = field(default_factory=Counter)
+    writes: Deferred = field(init=False)
 
     def write(self, db: Database) -> None:
         """Write everything, in the transaction that is open under the fence; a constant number of statements."""
+        self.writes.run(db)
+
+    def prepare(self, database: Database) -> None:
+        """Put every row together, sealed and all, so that `write` holds its lock only while the store works."""
+        db = self.writes = Deferred(database)
         if self.population is not None:
             self._write_identities(db, self.population)
         store_documents(db, {profile: self.documents[profile] for profile in self.changed}, now=self.now)
@@ -153,6 +159,7 @@ def make_plan(db: Database, waiting: Sequence[Waiting], base: Ground, *, now: in
         _place(db, plan)
     for failure in plan.failures:
         plan.outcomes[failure.waiting.source_id, f"failed:{failure.code}"] += 1
+    plan.prepare(db)
     return plan
 
 

@@ -109,4 +109,5 @@ def _give_up(row: Waiting, error: Exception) -> None:
     plan = Plan(now=now_us(), waiting=[row], failures=[failure])
     plan.outcomes[row.source_id, "failed:processing_failed"] += 1
     with exclusive() as db:
+        plan.prepare(db)
         plan.write(db)
