@@ -147,17 +147,17 @@ class Database:
         """Run one statement for each of `rows`: SQLite only, where it is one prepared statement in the process."""
         self._run_many(sql, rows)
 
-    def new_ids(self, *tables: str, count: int) -> list[Iterator[int]]:
-        """For each of `tables` `count` primary keys that no row has: one query.
-
-        On SQLite this is safe only under the processing fence.
-        """
+    def new_ids(self, table: str, count: int) -> Iterator[int]:
+        """`count` primary keys that no row of `table` has. On SQLite this is safe only under the processing fence."""
+        if not count:
+            return iter(())
         if self.postgres:
-            columns = ", ".join(f"nextval(pg_get_serial_sequence('{table}', 'id'))" for table in tables)
-            rows = self.rows(f"select {columns} from generate_series(1, ?::int)", (count,))
-            return [iter(ids) for ids in zip(*rows, strict=True)] if rows else [iter(()) for _ in tables]
-        last = dict(self.rows("select name, seq from sqlite_sequence"))
-        return [iter(range(last.get(table, 0) + 1, last.get(table, 0) + 1 + count)) for table in tables]
+            rows = self.rows(
+                f"select nextval(pg_get_serial_sequence('{table}', 'id')) from generate_series(1, ?::int)", (count,)
+            )
+            return iter([row[0] for row in rows])
+        last = self.rows("select coalesce((select seq from sqlite_sequence where name = ?), 0)", (table,))[0][0]
+        return iter(range(last + 1, last + 1 + count))
 
     def _many(self, sql: str, rows: Sequence[Row]) -> None:
         if not rows:

@@ -5,7 +5,7 @@ client named by an id holds all events with that id; one that was stopped takes 
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -110,11 +110,11 @@ class Sessions:
         session.changed = True
         return session
 
-    def assign_ids(self, ids: Iterator[int]) -> None:
-        """Give the new sessions their ids."""
-        for row in self._new:
-            if row.into is None:
-                row.id = next(ids)
+    def assign_ids(self, db: Database) -> None:
+        """Give the new sessions their ids: one query."""
+        new = [row for row in self._new if row.into is None]
+        for row, id_ in zip(new, db.new_ids("events_session", len(new)), strict=True):
+            row.id = id_
 
     def store(self, db: Database) -> None:
         """Write what changed, after `assign_ids`: at most four queries."""

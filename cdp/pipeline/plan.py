@@ -5,7 +5,7 @@ Reads and thinks without a lock. `Plan.write` is called inside the transaction t
 
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,7 +67,6 @@ class Plan:
     documents: dict[int, Document] = field(default_factory=dict)
     changed: set[int] = field(default_factory=set)
     sessions: Sessions = field(default_factory=Sessions)
-    session_ids: Iterator[int] = field(default_factory=lambda: iter(()))
     placed: list[SessionRow | None] = field(default_factory=list)
     outcomes: Counter[tuple[int, str]] = field(default_factory=Counter)
     writes: Deferred = field(init=False)
@@ -82,7 +81,7 @@ class Plan:
         if self.population is not None:
             self._write_identities(db, self.population)
         store_documents(db, {profile: self.documents[profile] for profile in self.changed}, now=self.now)
-        self.sessions.assign_ids(self.session_ids)
+        self.sessions.assign_ids(db)
         self.sessions.store(db)
         db.insert(EVENTS, [self._event_row(n) for n in range(len(self.readings))])
         db.insert(QUARANTINE, [_quarantine_row(failure) for failure in self.failures], conflict=_OPEN_AGAIN)
@@ -197,8 +196,9 @@ def _resolve(db: Database, plan: Plan, reader: Reader) -> None:
         now=plan.now,
     )
     plan.population = population
-    profile_ids, plan.session_ids = db.new_ids("profiles_profile", "events_session", count=len(plan.readings))
-    resolver = Resolver(population, reader.rules.kinds.values(), profile_ids)
+    resolver = Resolver(
+        population, reader.rules.kinds.values(), db.new_ids("profiles_profile", _may_be_new(plan, population))
+    )
     for reading in plan.readings:
         if reading.message.type == "alias":
             reading.candidates = _alias_candidates(reading.candidates, population)
@@ -226,6 +226,14 @@ def _resolve(db: Database, plan: Plan, reader: Reader) -> None:
         row.see(reading.ts)
         if reading.purchase is not None:
             row.buy(reading.ts, *reading.purchase)
+
+
+def _may_be_new(plan: Plan, population: Population) -> int:
+    """How many profiles the batch can create at most: a message that creates one names an identifier nobody owns."""
+    return sum(
+        not reading.candidates or any(c.digest not in population.owner for c in reading.candidates)
+        for reading in plan.readings
+    )
 
 
 def _addressed(plan: Plan) -> dict[str, tuple[int, int]]:
