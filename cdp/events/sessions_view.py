@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from django.conf import settings
 
 from cdp.core.clock import MINUTE
 from cdp.events.models import Session
+from cdp.profiles.models import Profile
 
 GAP = 30 * MINUTE
 
@@ -28,6 +30,13 @@ class SessionView(msgspec.Struct, frozen=True):
     def duration(self) -> int:
         """Microseconds from the first to the last event."""
         return self.last - self.started
+
+
+def person_of_session(session_id: str) -> Profile | None:
+    """The first profile of the person who had the session that a client named `session_id`; the latest if several."""
+    keys = settings.KEYRING.digests("session", session_id)
+    row = Session.objects.filter(key__in=keys).select_related("profile__person").order_by("-last", "-id").first()
+    return row.profile.person if row else None
 
 
 def sessions_of(fragments: Sequence[int], *, limit: int = 50) -> list[SessionView]:

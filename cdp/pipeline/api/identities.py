@@ -12,6 +12,7 @@ from cdp.core.clock import now_us
 from cdp.core.errors import Invalid, NotFound
 from cdp.customer360.parts import parts_of
 from cdp.customer360.view import IdentityPart, identity_parts
+from cdp.events.sessions_view import person_of_session
 from cdp.identities.lookup import find_person
 from cdp.identities.models import Identifier
 from cdp.pipeline.identify import add_identifier, set_primary, verify_identifier
@@ -195,6 +196,8 @@ class ResolveIdentity(Endpoint):
         code, value = _asked(request, "identityType", "type"), _asked(request, "identityValue", "value")
         namespace = request.query_params.get("namespace", "")
         person = find_person(code, value, namespace)
+        if person is None and code.lower() == "session_id":  # those of events are kept with the sessions
+            person = person_of_session(value)
         if person is None:
             raise NotFound("Nobody has this identity.")
         public_id = str(person.public_id)

@@ -4,8 +4,10 @@ import uuid
 
 import pytest
 
+from cdp.identities.lookup import find_person
 from cdp.identities.models import IdentityLog
 from tests.cdp.pipeline.api.conftest import NOW
+from tests.sending import message, send
 
 NOBODY = str(uuid.UUID(int=7))
 
@@ -123,3 +125,13 @@ def test_resolve(api, alice, bob):
 def test_masked_reads(masked_api, alice):
     _, page = masked_api.get(f"identities/{alice}")
     assert [i["identityValue"] for i in page["data"]] == ["alice", "a***@e***.com"]
+
+
+def test_a_session_of_events_names_its_person(api):
+    send(message(anonymousId="v", context={"sessionId": 1712}))
+    person = find_person("anonymous_id", "v")
+    assert person is not None
+    assert api.get("identity/resolve?identityType=SESSION_ID&identityValue=1712")[1]["customerId"] == str(
+        person.public_id
+    )
+    assert api.get("identity/resolve?identityType=SESSION_ID&identityValue=1713")[0] == 404
