@@ -27,10 +27,16 @@ def until(condition: Callable[[], bool], *, within: float = _PATIENCE) -> None:
 
 def alive(pid: int) -> bool:
     """Whether the process runs; a zombie does not."""
+    said = _said_of(pid, "stat")
+    return bool(said) and said.rpartition(b")")[2].split()[0] != b"Z"
+
+
+def _said_of(pid: int, file: str) -> bytes:
+    """What /proc says of a process; nothing when it is gone, also when it goes between opening and reading."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+        return Path(f"/proc/{pid}/{file}").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 class Serving:
@@ -63,7 +69,7 @@ class Serving:
         found = {}
         for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
             if alive(int(child)):
-                line = Path(f"/proc/{child}/cmdline").read_bytes()
+                line = _said_of(int(child), "cmdline")
                 found["web" if b"config.web" in line else "worker"] = int(child)
         return found
 
