@@ -8,11 +8,9 @@ from typing import Any
 import msgspec
 from django.conf import settings
 
-from cdp.core.clock import MINUTE
 from cdp.events.models import Session
+from cdp.events.sessions import GAP
 from cdp.profiles.models import Profile
-
-GAP = 30 * MINUTE
 
 
 class SessionView(msgspec.Struct, frozen=True):
