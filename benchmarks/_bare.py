@@ -1,7 +1,7 @@
 """What the door is measured against: the least that a durable ASGI app, or a bulk insert, can do.
 
 `python _bare.py serve PORT` inserts each request's body into a table of its own with the same kind of group commit.
-`python _bare.py bulk SECONDS` inserts rows of the inbox, 100 in a transaction, and prints how many a second.
+`python _bare.py bulk SECONDS` inserts rows like those of the inbox, 100 in a transaction, and prints how many a second.
 Both find the store in DATABASE_URL or DATA_DIR, as the product does.
 """
 
@@ -89,9 +89,14 @@ def _wake(group: list[tuple[bytes, asyncio.Future[None]]]) -> None:
 
 
 def bulk(seconds: float) -> float:
-    """Rows a second into the inbox's own table, each hundred durable before the next."""
+    """Rows a second into a table that has nothing but its number, each hundred durable before the next."""
     connection = connect()
-    columns = "insert into pipeline_inboxmessage (digest, source_id, received, body)"
+    kinds = ("bigserial", "bytea") if _STORE else ("integer", "blob")
+    connection.execute(
+        f"create table if not exists bulk (id {kinds[0]} primary key, digest {kinds[1]}, source_id integer,"
+        f" received bigint, body {kinds[1]})"
+    )
+    columns = "insert into bulk (digest, source_id, received, body)"
     many = f"{columns} select * from unnest(%b::bytea[], %b::int4[], %b::int8[], %b::bytea[])"
     one = f"{columns} values (?, ?, ?, ?)"
     body, now, count = os.urandom(_BODY), time.time_ns() // 1000, 0

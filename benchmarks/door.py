@@ -2,9 +2,9 @@
 
 Single events: requests a second of the whole web process against a bare ASGI app that only inserts the same bytes with
 the same group commit, at 1, 8 and 64 connections; every answer comes after the durable write. Batches of 100: accepted
-events a second against a bare bulk insert into the same table. Then the door again while a worker processes what waits.
-Both servers run at once and take turns in short rounds, so that a busy machine is equally unfair to both. The load
-generator is a process of its own on the same processors.
+events a second against a bare bulk insert of rows as large into a table without an index. Then the door again while a
+worker processes what waits. Both servers run at once and take turns in short rounds, so that a busy machine is equally
+unfair to both. The load generator is a process of its own on the same processors.
 """
 
 import argparse
@@ -50,16 +50,17 @@ def main() -> None:
     """Measure every store that can be reached and print one table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of each of the rounds")
-    seconds: float = parser.parse_args().seconds
+    parser.add_argument("--stores", nargs="+", default=["sqlite", "postgres"], choices=["sqlite", "postgres"])
+    options = parser.parse_args()
     console = Console()
     console.print(f"Load of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
     table = Table(title="The door beside the least that could be done; ✗: limit missed")
     for heading in ("what", "door", "beside", "ratio", "limit", "p50/p99 ms"):
         table.add_column(heading, justify="left" if heading == "what" else "right", no_wrap=True)
-    for store in ("sqlite", "postgres"):
+    for store in options.stores:
         try:
             with console.status(f"{store} …"):
-                _measure(store, seconds, table)
+                _measure(store, options.seconds, table)
         except psycopg.OperationalError as error:
             console.print(f"PostgreSQL is not measured: {str(error).splitlines()[0]}")
     console.print(table)

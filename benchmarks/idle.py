@@ -5,20 +5,18 @@ answered the API and shown the admin's sign-in page, so that lazy imports are in
 """
 
 import os
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from base64 import b64encode
 from pathlib import Path
 
+from _web import ROOT, free_port, wait_until_ready
 from rich.console import Console
 from rich.table import Table
 
-ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 20.0
 MEGABYTES = 300.0
 PERCENT = 1.0
@@ -27,7 +25,7 @@ PERCENT = 1.0
 def main() -> None:
     """Measure and print the table."""
     with tempfile.TemporaryDirectory() as folder:
-        port = _free_port()
+        port = free_port()
         environment = {**os.environ, "DATA_DIR": folder, "PORT": str(port)}
         environment = {k: v for k, v in environment.items() if k not in ("DATABASE_URL", "REDIS_URL")}
         said = subprocess.run(
@@ -42,7 +40,7 @@ def main() -> None:
             serve = [sys.executable, "manage.py", "serve"]
             server = subprocess.Popen(serve, cwd=ROOT, env=environment, stderr=log, stdout=log)
             try:
-                _wait_until_ready(port)
+                wait_until_ready(port)
                 started = time.monotonic() - begun
                 _use(port, keys)
                 processes = [server.pid, *_children(server.pid)]
@@ -86,24 +84,6 @@ def _use(port: int, keys: dict[str, str]) -> None:
     ):
         with urllib.request.urlopen(request, timeout=20) as answer:
             answer.read()
-
-
-def _wait_until_ready(port: int) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _children(pid: int) -> list[int]:

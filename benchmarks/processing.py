@@ -1,9 +1,11 @@
 """How fast one worker turns waiting messages into profiles: `python benchmarks/processing.py`.
 
 Realistic traffic: 30 % identify calls, 1 % merges, popular people more often. The first half fills the store; the
-second half is measured, as a store that is in use would behave. Each store runs in a process of its own, in an empty
-folder or a database that goes afterwards. PostgreSQL is measured where BENCH_DATABASE_URL (default: the local one)
-answers. The load before is printed: on a busy machine the figures say little.
+second half is measured, as a store in use would behave: once with no rule of the gate, and once with rules, where
+everybody has said something and every tenth has withdrawn what no message needs. Each store runs in a
+process of its own, in an empty folder or a database that goes afterwards. PostgreSQL is measured where
+BENCH_DATABASE_URL (default: the local one) answers. The load before is printed: on a busy machine the figures say
+little.
 """
 
 import argparse
@@ -30,7 +32,10 @@ MESSAGES = 60_000
 PEOPLE = 8_000
 LIMIT, AIM = 6_000, 10_000
 MOST_QUERIES = 25
+GATE_LIMIT = 0.05
+"""What the gate may add to the processor time of an event."""
 _CHUNK = 2_500
+_MOST = 32 * 1024
 _BEGIN = 1_790_000_000
 
 
@@ -45,6 +50,12 @@ class Measured(msgspec.Struct):
     most_queries: int
     merges: float
     people: int
+    gate: bool = False
+
+    @property
+    def cpu(self) -> float:
+        """Microseconds of processor time for an event."""
+        return self.cpu_share / self.second * 1e6
 
 
 def traffic(count: int, people: int, seed: int) -> Iterator[bytes]:
@@ -98,25 +109,33 @@ def _call(n: int, person: int, device: str, random: Random) -> dict[str, Any]:
     return {"type": "page", "anonymousId": device, "properties": properties}
 
 
-def measure(store: str, count: int) -> Measured:
-    """Fill the inbox of this process's installation, then process it half by half."""
+def measure(store: str, count: int, *, gate: bool) -> Measured:
+    """Fill the inbox of this process's installation, then process it half by half; the second half with the `gate`."""
     import django
 
     django.setup()
+    from django.conf import settings
     from django.core.management import call_command
-    from django.db import connection
+    from django.db import connection, transaction
 
     from cdp.access.source import source_named
     from cdp.core.clock import now_us
-    from cdp.pipeline import accept, lease, process
+    from cdp.pipeline import check, lease, message, process, writer
     from cdp.pipeline.models import InboxMessage
     from cdp.profiles.models import Merge, Profile
 
     call_command("migrate", verbosity=0)
     source, messages = source_named("bench"), list(traffic(count, PEOPLE, 1))
+    tail = message.tail_of(message.Envelope(msgspec.Raw(b"null")))
     begin = time.perf_counter()
     for first in range(0, count, _CHUNK):
-        accept.accept(messages[first : first + _CHUNK], source=source, received=now_us())
+        at = now_us()
+        found = [
+            check.checked(raw, source=source, received=at, max_bytes=_MOST) for raw in messages[first : first + _CHUNK]
+        ]
+        rows = [writer.kept(settings.KEYRING, one, source.id, at, tail) for one in found]
+        with transaction.atomic():
+            writer.append(lease.database(), rows, ())
     accepted = count / (time.perf_counter() - begin)
     queries: list[int] = []
 
@@ -150,6 +169,7 @@ def measure(store: str, count: int) -> Measured:
             with connection.cursor() as cursor:
                 cursor.execute("analyze")
         merged = Merge.objects.count()
+        _set_gate(rules=gate)
         queries.clear()
         cpu, begin, goal = time.process_time(), time.perf_counter(), InboxMessage.objects.count()
         second_half = work(0)
@@ -162,6 +182,23 @@ def measure(store: str, count: int) -> Measured:
         most_queries=max(queries),
         merges=(Merge.objects.count() - merged) / goal,
         people=Profile.objects.values("person_id").distinct().count(),
+        gate=gate,
+    )
+
+
+def _set_gate(*, rules: bool) -> None:
+    """No rule of the gate; or one more, with people who have said something, a tenth of them no."""
+    from cdp.consents.models import ConsentRecord, GateRule
+    from cdp.profiles.models import Profile
+
+    if not rules:
+        GateRule.objects.all().delete()
+        return
+    GateRule.objects.create(purpose_id="PROFILING", names=["Quiz Finished"], action="redact")
+    ConsentRecord.objects.bulk_create(
+        ConsentRecord(profile_id=number, type=purpose, granted=number % 10 > 0, at=1, recorded_at=1)
+        for number in Profile.objects.order_by("pk").values_list("pk", flat=True)
+        for purpose in ("MARKETING_EMAIL", "PROFILING")
     )
 
 
@@ -190,41 +227,51 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=MESSAGES)
     parser.add_argument("--in-process", choices=["sqlite", "postgres"], help=argparse.SUPPRESS)
+    parser.add_argument("--gate", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.in_process:
-        sys.stdout.buffer.write(msgspec.json.encode(measure(options.in_process, options.messages)))
+        found = measure(options.in_process, options.messages, gate=options.gate)
+        sys.stdout.buffer.write(msgspec.json.encode(found))
         return
     console = Console()
     console.print(f"Load of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
     table = Table(title=f"Processing to profiles: {options.messages:,} messages, one worker, the second half measured")
-    headings = ("store", "events/s", "limit", "ratio", "aim", "first half", "queries", "limit")
+    headings = ("store", "gate", "events/s", "limit", "ratio", "aim", "first half", "queries", "limit")
     for heading in headings:
-        table.add_column(heading, justify="left" if heading == "store" else "right")
+        table.add_column(heading, justify="left" if heading in ("store", "gate") else "right")
     for store in ("sqlite", "postgres"):
         try:
-            with empty_store(store) as environment, console.status(f"{store} …"):
-                command = [sys.executable, __file__, "--in-process", store, "--messages", str(options.messages)]
-                done = subprocess.run(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, check=True)
+            open_, gated = (_measured(store, options.messages, console, gate=gate) for gate in (False, True))
         except psycopg.OperationalError as error:
             console.print(f"PostgreSQL is not measured: {str(error).splitlines()[0]}")
             continue
-        found = msgspec.json.decode(done.stdout, type=Measured)
-        table.add_row(
-            store,
-            f"{found.second:,.0f}",
-            f"{LIMIT:,}",
-            f"{found.second / LIMIT:.2f}",
-            f"{AIM:,}",
-            f"{found.first:,.0f}",
-            str(found.most_queries),
-            str(MOST_QUERIES),
-        )
-        share = f"{found.cpu_share:.0%} of the time, {found.cpu_share / found.second * 1e6:.0f} µs an event"
-        console.print(
-            f"{store}: {found.merges:.1%} merges, {found.people:,} people; accepted {found.accepted:,.0f}/s; "
-            f"the worker had a processor {share}"
-        )
+        for found in (open_, gated):
+            table.add_row(
+                store,
+                "rules" if found.gate else "none",
+                f"{found.second:,.0f}",
+                f"{LIMIT:,}",
+                f"{found.second / LIMIT:.2f}",
+                f"{AIM:,}",
+                f"{found.first:,.0f}",
+                str(found.most_queries),
+                str(MOST_QUERIES),
+            )
+            console.print(
+                f"{store}: {found.merges:.1%} merges, {found.people:,} people; accepted {found.accepted:,.0f}/s; "
+                f"the worker had a processor {found.cpu_share:.0%} of the time, {found.cpu:.0f} µs an event"
+            )
+        console.print(f"{store}: the gate adds {gated.cpu / open_.cpu - 1:+.1%} (limit {GATE_LIMIT:.0%})")
     console.print(table)
+
+
+def _measured(store: str, messages: int, console: Console, *, gate: bool) -> Measured:
+    with empty_store(store) as environment, console.status(f"{store} …"):
+        command = [sys.executable, __file__, "--in-process", store, "--messages", str(messages)]
+        if gate:
+            command.append("--gate")
+        done = subprocess.run(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    return msgspec.json.decode(done.stdout, type=Measured)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Strict readers of environment variables: a value that cannot be understood stops the start with a clear sentence."""
 
+import ipaddress
 import os
 import sys
 from typing import NoReturn
@@ -52,3 +53,19 @@ def integer(name: str, default: int, *, low: int, high: int) -> int:
 def words(name: str, default: str = "") -> list[str]:
     """A comma-separated list without blanks."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def integers(name: str, default: str, *, low: int, high: int) -> tuple[int, ...]:
+    """A comma-separated list of different whole numbers from `low` to `high`, largest first."""
+    found = words(name, default)
+    if not found or any(not (word.isascii() and word.isdigit()) or not low <= int(word[:9]) <= high for word in found):
+        _stop(name, f"whole numbers from {low} to {high}, with commas")
+    return tuple(sorted({int(word) for word in found}, reverse=True))
+
+
+def networks(name: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    """A comma-separated list of addresses and networks."""
+    try:
+        return tuple(ipaddress.ip_network(word, strict=False) for word in words(name))
+    except ValueError:
+        _stop(name, "addresses or networks such as 10.1.0.0/16, with commas")

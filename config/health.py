@@ -12,7 +12,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from cdp.core.clock import now_us
-from cdp.pipeline.health import Metric, metrics, readiness
+from cdp.pipeline.health import Check, Metric, metrics, readiness
+from cdp.privacy.alerts import privacy_metrics
+from cdp.privacy.restore import is_behind
 from cdp.rest.errors import error_body
 from config.request_id import turnaround
 
@@ -27,13 +29,23 @@ def alive(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - a view's inte
 @never_cache
 @require_safe
 def ready(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - a view's interface
-    """200 when database, broker and backlog are fit for more; else 503, naming what is not."""
-    checks = readiness()
-    named = {check.name: check.problem or "ok" for check in checks}
+    """200 when database, broker, lake and backlog are fit for more, and nobody who was erased is back; else 503."""
+    checks = [*readiness(), *_erasures()]
+    named = {check.name: check.problem or check.note for check in checks}
     missing = [f"{check.name}: {check.problem}" for check in checks if check.problem]
     if missing:
         return _json(503, error_body(503, "Not ready. " + "; ".join(missing), code="not_ready", details=named))
     return _json(200, {"status": "ready", "checks": named})
+
+
+def _erasures() -> Iterator[Check]:
+    """Says when the database was restored behind the back of a running process; silent when it does not answer."""
+    try:
+        if is_behind():
+            problem = "the database is older than the journal of erasures: restart, and they are carried out again"
+            yield Check("erasures", problem)
+    except DatabaseError:
+        return
 
 
 @never_cache
@@ -44,7 +56,7 @@ def measures(request: HttpRequest) -> HttpResponse:
         sentence = "Metrics are for this machine, or for who sends METRICS_TOKEN as a bearer token."
         return _json(403, error_body(403, sentence))
     try:
-        text = exposition([*metrics(now_us()), *_requests()])
+        text = exposition([*metrics(now_us()), *privacy_metrics(now_us()), *_requests()])
     except DatabaseError:
         return _json(503, error_body(503))
     return HttpResponse(text, content_type="text/plain; version=0.0.4; charset=utf-8")

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from cdp.core.clock import iso
-from config.request_id import current_request_id
+from cdp.core.origin import current_origin
 
 
 class NoValues(logging.Filter):
@@ -50,7 +50,7 @@ class TextFormatter(_Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One line, and the traceback below it if there is one."""
-        request_id = current_request_id()
+        request_id = current_origin().request_id
         record.of_request = f" [{request_id}]" if request_id else ""
         return super().format(record)
 
@@ -66,7 +66,7 @@ class JsonFormatter(_Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        if request_id := current_request_id():
+        if request_id := current_origin().request_id:
             line["requestId"] = request_id
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)

@@ -3,26 +3,20 @@
 And it has a duration, which is summed up for /metrics.
 """
 
-import contextvars
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable
-from uuid import uuid4
 
 from django.http import HttpRequest, HttpResponse
 
-_USABLE = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_current: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
+from cdp.core.ids import request_id
+from cdp.core.origin import Origin, coming_from
+from cdp.pipeline.visitor import request_address
+
 _log = logging.getLogger("cdp.request")
 _adding = threading.Lock()
 _answered: dict[str, tuple[int, float]] = {}
-
-
-def current_request_id() -> str:
-    """The id of the request that this code runs for, or blank."""
-    return _current.get()
 
 
 def turnaround() -> dict[str, tuple[int, float]]:
@@ -42,21 +36,17 @@ class RequestId:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer with the id in the header X-Request-ID."""
-        given = request.META.get("HTTP_X_REQUEST_ID", "")
-        request_id = given if _USABLE.fullmatch(given) else uuid4().hex
-        request.META["HTTP_X_REQUEST_ID"] = request_id
-        token = _current.set(request_id)
+        said = request_id(request.META.get("HTTP_X_REQUEST_ID", ""))
+        request.META["HTTP_X_REQUEST_ID"] = said
         start = time.perf_counter()
-        try:
+        with coming_from(Origin(said, request_address(request))):
             response = self._get_response(request)
             match = request.resolver_match
             seconds = time.perf_counter() - start
             route = match.route if match else "-"
             _log.info("%s /%s %d %.1f ms", request.method, route, response.status_code, seconds * 1000)
             _add(f"{response.status_code // 100}xx", seconds)
-        finally:
-            _current.reset(token)
-        response["X-Request-ID"] = request_id
+        response["X-Request-ID"] = said
         return response
 
 

@@ -11,10 +11,12 @@ from django.utils.timezone import localtime
 
 from cdp.access.admin_pages import moment
 from cdp.access.models import Source
-from cdp.core.clock import DAY, HOUR, MINUTE, SECOND, from_us, now_us
+from cdp.core.clock import DAY, HOUR, MINUTE, SECOND, from_us, now_us, to_us
 from cdp.events.models import Event, QuarantinedMessage
 from cdp.pipeline.models import Counter, InboxMessage
+from cdp.pipeline.outcomes import STOPPED
 from cdp.profiles.models import Profile
+from integrations.notice import notice
 
 HOURS = 24
 COUNT_TO = 100_000
@@ -51,6 +53,7 @@ class Overview(msgspec.Struct, frozen=True):
     people: int
     events_today: int
     refused_today: int
+    stopped_today: int
     waiting: int
     oldest_waiting: int | None
     quarantined: int
@@ -75,23 +78,26 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "has_source": bool(found.sources),
         "address": request.build_absolute_uri("/v1/track"),
         "may_add_source": request.user.has_perm("access.add_source"),
+        "notice": notice(now) if request.user.has_perm("integrations.change_integration") else None,
     }
 
 
 def overview(now: int) -> Overview:
-    """The numbers at `now`: eight queries, and the two that grow with the data at most twice a minute."""
-    day = Counter.objects.filter(day=now // DAY)
+    """The numbers at `now`: eight queries, and the three that grow with the data at most twice a minute."""
+    counted = Counter.objects.filter(day=now // DAY).order_by().values("outcome").annotate(n=Sum("count"))
+    today_counts = list(counted.values_list("outcome", "n"))
     waiting = InboxMessage.objects.order_by("id")
     hot = cache.get("overview")
     if hot is None:
-        hot = _profiles_and_people(), _per_hour(now)
+        hot = _profiles_and_people(), _per_hour(now), _today(now)
         cache.set("overview", hot, _KEEP_SECONDS)
-    (profiles, people), hours = hot
+    (profiles, people), hours, today = hot
     return Overview(
         profiles=profiles,
         people=people,
-        events_today=day.filter(outcome="processed").aggregate(n=Sum("count"))["n"] or 0,
-        refused_today=day.filter(outcome__startswith="rejected").aggregate(n=Sum("count"))["n"] or 0,
+        events_today=today,
+        refused_today=sum(n for outcome, n in today_counts if outcome.startswith("rejected")),
+        stopped_today=sum(n for outcome, n in today_counts if outcome.startswith(STOPPED)),
         waiting=waiting[:COUNT_TO].count(),
         oldest_waiting=waiting.values_list("received", flat=True).first(),
         quarantined=QuarantinedMessage.objects.filter(status=QuarantinedMessage.Status.OPEN)[:COUNT_TO].count(),
@@ -104,6 +110,12 @@ def overview(now: int) -> Overview:
 def _profiles_and_people() -> tuple[int, int]:
     row = Profile.objects.aggregate(profiles=Count("id"), people=Count("id", filter=Q(person_id=F("id"))))
     return row["profiles"], row["people"]
+
+
+def _today(now: int) -> int:
+    """Hot events whose own time is today by the clock of the installation, whenever they were processed."""
+    midnight = localtime(from_us(now)).replace(hour=0, minute=0, second=0, microsecond=0)
+    return Event.objects.filter(ts__gte=to_us(midnight), ts__lte=now).order_by()[:COUNT_TO].count()
 
 
 def _per_hour(now: int) -> dict[int, int]:
@@ -126,7 +138,7 @@ def cards(found: Overview, *, now: int) -> list[Card]:
         ),
         Card(
             "Events today",
-            f"{found.events_today:,}",
+            _bounded(found.events_today),
             "None yet" if found.last_event is None else f"Newest {moment(found.last_event)}",
             reverse("admin:events_event_changelist"),
         ),
@@ -143,6 +155,12 @@ def cards(found: Overview, *, now: int) -> list[Card]:
             "Nothing to correct" if not found.quarantined else "To correct or discard",
             reverse("admin:events_quarantinedmessage_changelist") + "?status__exact=open",
             alarm=bool(found.quarantined),
+        ),
+        Card(
+            "Stopped by consent",
+            f"{found.stopped_today:,}",
+            "Messages today; also of people who were erased",
+            reverse("admin:pipeline_counter_changelist") + "?kind=consent",
         ),
         Card("Sources", f"{found.sources:,}", "That may send", reverse("admin:access_source_changelist")),
     ]

@@ -12,10 +12,10 @@ BASE = "/api/v1/cdp/"
 
 
 class Api:
-    """A client with one API key. Every call returns (status, decoded JSON or None)."""
+    """A client with one API key. Every call returns (status, decoded JSON, the text of a file, or None)."""
 
-    def __init__(self, *scopes: str, name: str = "", rate_limit: int = 0) -> None:
-        self.row, self.key = add_api_key(name or "-".join(scopes), scopes, rate_limit=rate_limit)
+    def __init__(self, *scopes: str, name: str = "", rate_limit: int = 0, sees: Sequence[str] | None = None) -> None:
+        self.row, self.key = add_api_key(name or "-".join(scopes), scopes, rate_limit=rate_limit, sees=sees)
         self.client = Client()
         self.headers: Any = None
 
@@ -26,7 +26,10 @@ class Api:
         sent = {"Authorization": f"Bearer {self.key}", **headers}
         answer = self.client.generic(method, address, data, content_type="application/json", headers=sent)
         self.headers = answer.headers
-        return answer.status_code, msgspec.json.decode(answer.content) if answer.content else None
+        sent_back = answer.getvalue()
+        if not answer.headers.get("Content-Type", "").startswith("application/json"):
+            return answer.status_code, sent_back.decode() or None
+        return answer.status_code, msgspec.json.decode(sent_back) if sent_back else None
 
     def get(self, path: str) -> tuple[int, Any]:
         """GET."""

@@ -1,15 +1,27 @@
 """What every test has: keys and caches that start empty."""
 
+import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import pytest_django
 from django.core.cache import cache
 
 from cdp.access.keys import forget_keys
+from cdp.access.rights import forget_exceptions
+from cdp.history.tail import forget_tail
 from cdp.pipeline.lease import forget_lease
 from cdp.traits.catalogue import forget_catalogue
+from integrations.afterwards import forget_waiting
+from integrations.circuit import forget_failures
+from integrations.connection import forget_connection
+from integrations.kept import forget_kept
+from integrations.request_log import forget_rows
+from tests.data import cdnow_file
 from tests.live import WebServer
+from tests.spark import spark_backend
+from widget_api.keys import forget_widget_keys
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,11 +37,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _fresh_caches() -> None:
+def _fresh_caches(settings: Any) -> None:
+    settings.LAKE_URL = str(settings.DATA_DIR / "lakes" / uuid.uuid4().hex)
+    settings.ERASURE_JOURNAL = settings.DATA_DIR / "journals" / uuid.uuid4().hex
+    forget_tail()
     cache.clear()
     forget_keys()
+    forget_exceptions()
     forget_catalogue()
     forget_lease()
+    forget_widget_keys()
+    forget_connection()
+    forget_kept()
+    forget_failures()
+    forget_rows()
+    forget_waiting()
+
+
+@pytest.fixture(scope="session")
+def cdnow() -> str:
+    """The file of the CDNOW purchases."""
+    return cdnow_file()
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +70,10 @@ def _web(django_db_setup: None, django_db_blocker: pytest_django.DjangoDbBlocker
 def web(_web: WebServer, transactional_db: None) -> WebServer:
     """The web process that the tests share. It keeps write keys for 30 s: give each test's source a key of its own."""
     return _web
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[Any]:
+    """The Ibis backend of a real Spark session, started once for all tests that ask for it."""
+    with spark_backend() as backend:
+        yield backend

@@ -19,10 +19,12 @@ from cdp.events.models import Event, Session
 from cdp.events.vocabulary import event_type
 from cdp.identities.decisions import Decision
 from cdp.identities.lookup import current_rules, known_kind
-from cdp.identities.models import Identifier
+from cdp.identities.models import Identifier, SuppressedIdentifier
 from cdp.identities.rules import digest
+from cdp.identities.suppression import suppression_digest
 from cdp.identities.value import IdentifierBody, seal_identifier
 from cdp.pipeline.message import digest_of
+from cdp.privacy.models import PrivacyRequest
 from cdp.profiles.models import Merge, Profile
 from cdp.traits.document import TraitValue, open_document, seal_document
 from cdp.traits.models import TraitDocument
@@ -87,6 +89,16 @@ def identifier(
         body=seal_identifier(body),
         **values,
     )
+
+
+def suppress(code: str, value: str) -> SuppressedIdentifier:
+    """An identifier of somebody who was erased."""
+    rules = current_rules()
+    kind, namespace = rules.kind(code)
+    text = rules.spelling(kind, value)
+    assert text is not None, f"{value!r} is no {code}"
+    digest_ = suppression_digest(settings.KEYRING, kind, namespace, text)
+    return SuppressedIdentifier.objects.create(digest=digest_, type_id=kind.id, created_at=T0)
 
 
 def traits(owner: Profile, *, at: int = T0, of: Source | None = None, **values: Any) -> TraitDocument:
@@ -154,6 +166,12 @@ def recount(owner: Profile, *, revenue: dict[str, int] | None = None) -> Profile
     owner.revenue = json.dumps(revenue or {})
     owner.save()
     return owner
+
+
+def privacy_request(person: Profile, *, at: int = T0, **fields: Any) -> PrivacyRequest:
+    """A request of `person`, for access unless said otherwise, that waits for an officer."""
+    values = {"kind": "access", "status": "pending", "channel": "api", "created_by": "user:1", **fields}
+    return PrivacyRequest.objects.create(person=person, created_at=at, due_at=at + 30 * DAY, **values)
 
 
 def days(number: float) -> int:

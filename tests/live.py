@@ -1,18 +1,23 @@
-"""A real web process on the database of the tests: `uvicorn config.asgi:application` on a free port.
+"""A real web process on the database of the tests: `python -m config.web` on a free port.
 
 Use the fixture `web` (tests/conftest.py) for a server that all tests share, or `WebServer` for one to kill.
 """
 
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
 
+from django.conf import settings
 from django.db import connection
 
 from cdp.access.keys import add_write_key
@@ -52,14 +57,16 @@ class WebServer:
     def __init__(self, **environment: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._environment = {**os.environ, "DATABASE_URL": database_url(), **environment}
-        self._environment["DJANGO_SETTINGS_MODULE"] = "config.settings"
+        # The tests empty the store after each test: a journal of erasures that outlives it would be replayed.
+        journal = Path(settings.DATA_DIR) / "journals" / uuid.uuid4().hex
+        own = {"DATABASE_URL": database_url(), "ERASURE_JOURNAL": str(journal)}
+        self._environment = {**os.environ, **own, **environment}
+        self._environment |= {"DJANGO_SETTINGS_MODULE": "config.settings", "PORT": str(self.port)}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        arguments = ["--port", str(self.port), "--no-access-log", "--no-proxy-headers", "--log-level", "warning"]
-        command = [sys.executable, "-W", "ignore", "-m", "uvicorn", "config.asgi:application", *arguments]
+        command = [sys.executable, "-W", "ignore", "-m", "config.web"]
         self._process = subprocess.Popen(command, cwd=ROOT, env=self._environment)
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
@@ -70,6 +77,16 @@ class WebServer:
                     return
             time.sleep(0.02)
         raise TimeoutError("The web process does not answer.")
+
+    @contextmanager
+    def no_room(self) -> Iterator[None]:
+        """Its writes to files fail, as on a full disk."""
+        assert self._process is not None
+        before = resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        try:
+            yield
+        finally:
+            resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, before)
 
     def kill(self) -> None:
         """SIGKILL, as the kernel or an operator would."""

@@ -1,14 +1,19 @@
-"""Sending messages in tests: what an SDK would, through the same way in."""
+"""Sending messages in tests: what an SDK would, through the same ways in."""
 
 import itertools
 from typing import Any
 
 import msgspec
+from django.conf import settings
 
 from cdp.access.source import SourceRef, source_named
 from cdp.core.clock import now_us
 from cdp.pipeline.accept import accept
+from cdp.pipeline.check import checked
+from cdp.pipeline.lease import database
+from cdp.pipeline.message import Envelope, tail_of
 from cdp.pipeline.process import process_inbox
+from cdp.pipeline.writer import append, kept
 
 _numbers = itertools.count()
 
@@ -20,6 +25,11 @@ def message(type_: str = "track", **fields: Any) -> dict[str, Any]:
     return {"type": type_, "messageId": f"test-{next(_numbers)}", **fields}
 
 
+def preferring(**categories: Any) -> dict[str, Any]:
+    """The context of a message that says which categories are allowed."""
+    return {"consent": {"categoryPreferences": categories}}
+
+
 def deliver(*messages: dict[str, Any], source: SourceRef | None = None, received: int | None = None) -> list[bytes]:
     """Accept `messages` into the inbox; returns their digests. None may be refused."""
     outcomes = accept(
@@ -29,6 +39,18 @@ def deliver(*messages: dict[str, Any], source: SourceRef | None = None, received
     )
     assert [outcome.status for outcome in outcomes if outcome.status == "rejected"] == []
     return [outcome.digest for outcome in outcomes]
+
+
+def deliver_by_door(*messages: dict[str, Any], received: int | None = None) -> list[bytes]:
+    """Put `messages` into the inbox as the door does, without a look at what is there; returns their digests."""
+    source, at = source_named("shop"), received if received is not None else now_us()
+    tail = tail_of(Envelope(msgspec.Raw(b"null")))
+    found = [
+        checked(msgspec.json.encode(one), source=source, received=at, max_bytes=settings.MAX_EVENT_BYTES)
+        for one in messages
+    ]
+    append(database(), [kept(settings.KEYRING, one, source.id, at, tail) for one in found], ())
+    return [one.digest for one in found]
 
 
 def send(*messages: dict[str, Any], source: SourceRef | None = None, received: int | None = None) -> list[bytes]:

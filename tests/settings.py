@@ -18,6 +18,9 @@ from config.settings import *  # noqa: E402, F403
 from config.settings import DATABASES  # noqa: E402
 
 INBOX_WAKE = ""
+SEGMENTS_WAKE = ""
+REQUESTS_WAKE = ""
+WORK_AFTERWARDS = False
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 if STORE == "sqlite":
     # A file and not memory: threads and other processes of the tests share it.

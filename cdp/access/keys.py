@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Generic, TypeVar
 
+from django.contrib.auth.models import Group
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from cdp.access.models import ApiKey, Source, WriteKey
+from cdp.access.models import PROTECTED, ApiKey, Source, WriteKey
 from cdp.access.source import SourceRef
 from cdp.core.errors import Conflict, Invalid
 
@@ -94,13 +95,19 @@ def add_api_key(
     *,
     rate_limit: int = 6000,
     expires_at: datetime | None = None,
+    role: Group | None = None,
+    sees: Sequence[str] | None = None,
 ) -> tuple[ApiKey, str]:
     """Make the API key `name` and return it with the key in clear: it cannot be shown again.
 
-    The same name, key and scopes again change nothing. Raises Conflict when the name or the key is taken, Invalid for
-    an unknown scope or a key that cannot be used.
+    It sees what `role` does, else the classifications `sees`; without either what `usual_sight` says. The same name,
+    key and scopes again change nothing. Raises Conflict when the name or the key is taken, Invalid for an unknown
+    scope or classification, for both a role and classifications, or a key that cannot be used.
     """
     wanted = _known_scopes(scopes)
+    if role is not None and sees:
+        raise Invalid("Give the key a role or classifications, not both.", code="role_and_classifications")
+    classifications = [] if role is not None else _known_sight(usual_sight(wanted) if sees is None else sees)
     clear = _usable(key) if key is not None else new_key()
     digest = key_digest(clear)
     try:
@@ -112,11 +119,20 @@ def add_api_key(
                 scopes=wanted,
                 rate_limit=rate_limit,
                 expires_at=expires_at,
+                role=role,
+                classifications=classifications,
             )
     except IntegrityError:
         row = _same_key(name, digest, wanted)
     forget_keys()
     return row, clear
+
+
+def usual_sight(scopes: Sequence[str]) -> list[str]:
+    """What a key with these scopes sees when nothing else is said: personal with read or write, all with admin."""
+    if "admin" in scopes:
+        return list(PROTECTED)
+    return ["personal"] if {"read", "write"} & set(scopes) else []
 
 
 def source_of(write_key: str) -> SourceRef | None:
@@ -153,6 +169,13 @@ def _usable(key: str) -> str:
     if not 1 <= len(key) <= 200 or not key.isascii() or not key.isprintable() or set(key) & set(" :"):
         raise Invalid("A key has up to 200 printable ASCII characters, without blanks and ':'.", code="unusable_key")
     return key
+
+
+def _known_sight(sees: Sequence[str]) -> list[str]:
+    if unknown := [name for name in sees if name not in PROTECTED]:
+        named = ", ".join(unknown)
+        raise Invalid(f"Unknown classification {named}. Use any of: {', '.join(PROTECTED)}.", code="unknown_sight")
+    return sorted(set(sees), key=PROTECTED.index)
 
 
 def _known_scopes(scopes: Sequence[str]) -> list[str]:

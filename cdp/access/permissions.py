@@ -14,8 +14,22 @@ ACTIONS: dict[str, tuple[frozenset[str], str]] = {
     "read": (frozenset({"read", "read_masked", "admin"}), "profiles.view_profile"),
     "write": (frozenset({"write", "admin"}), "access.write_data"),
     "merge": (frozenset({"write", "admin"}), "access.merge_people"),
+    "read_segments": (frozenset({"read", "read_masked", "admin"}), "segments.view_segment"),
+    "define_segments": (frozenset({"write", "admin"}), "segments.change_segment"),
+    "export_members": (frozenset({"read", "read_masked", "admin"}), "segments.export_members"),
+    "audit": (frozenset({"admin"}), "access.view_auditentry"),
+    "describe": (frozenset({"write", "admin"}), "traits.change_traitdefinition"),
+    "read_privacy": (frozenset({"admin"}), "privacy.view_privacyrequest"),
+    "privacy": (frozenset({"admin"}), "privacy.change_privacyrequest"),
+    "take_out": (frozenset({"admin"}), "privacy.change_privacyrequest"),
+    "erase": (frozenset({"admin"}), "privacy.add_erasure"),
+    "read_suppressed": (frozenset({"admin"}), "identities.view_suppressedidentifier"),
+    "lift_suppression": (frozenset({"admin"}), "identities.change_suppressedidentifier"),
     "replay": (frozenset({"write", "admin"}), "access.replay_quarantine"),
 }
+
+WHOLE = frozenset({"take_out"})
+"""Actions that hand out what cannot be masked, such as a person's whole data: the caller must see everything."""
 
 
 class HasScope(BasePermission):
@@ -37,6 +51,11 @@ class HasScope(BasePermission):
         scopes, permission = ACTIONS[action]
         if isinstance(request.auth, ApiKey):
             self.message = f"This needs a key with one of the scopes {', '.join(sorted(scopes))}."
-            return bool(rights_of(request).scopes & scopes)
-        self.message = f"This needs the permission {permission}."
-        return bool(request.user.has_perm(permission))
+            allowed = bool(rights_of(request).scopes & scopes)
+        else:
+            self.message = f"This needs the permission {permission}."
+            allowed = bool(request.user.has_perm(permission))
+        if allowed and action in WHOLE and not rights_of(request).sees_all:
+            self.message = "This cannot be masked: it needs the right to see personal and sensitive data."
+            return False
+        return allowed

@@ -26,15 +26,23 @@ class KeyThrottle(BaseThrottle):
             who, limit = f"key:{key.pk}", key.rate_limit
         else:
             who, limit = f"user:{request.user.pk}", USER_LIMIT
-        if limit == 0:
-            return True
-        slot = f"throttle:{who}:{int(time.time()) // _MINUTE}"
-        cache.add(slot, 0, timeout=2 * _MINUTE)
-        try:
-            return cache.incr(slot) <= limit
-        except ValueError:  # it went between the two calls
-            return True
+        return limit == 0 or within_limit(who, limit)
 
     def wait(self) -> float:
         """Seconds until the next minute."""
-        return _MINUTE - time.time() % _MINUTE
+        return seconds_to_next_minute()
+
+
+def within_limit(who: str, limit: int) -> bool:
+    """Count one request of `who`; false when it is over the `limit` of this minute."""
+    slot = f"throttle:{who}:{int(time.time()) // _MINUTE}"
+    cache.add(slot, 0, timeout=2 * _MINUTE)
+    try:
+        return cache.incr(slot) <= limit
+    except ValueError:  # it went between the two calls
+        return True
+
+
+def seconds_to_next_minute() -> float:
+    """When whoever is over a limit may come again."""
+    return _MINUTE - time.time() % _MINUTE

@@ -74,6 +74,7 @@ class Database:
         self.connection = connection
         self.postgres = postgres
         self.queries = 0
+        self._last_ids: dict[str, int] = {}
 
     def rows(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a SELECT (or of RETURNING)."""
@@ -148,7 +149,11 @@ class Database:
         self._run_many(sql, rows)
 
     def new_ids(self, table: str, count: int) -> Iterator[int]:
-        """`count` primary keys that no row of `table` has. On SQLite this is safe only under the processing fence."""
+        """`count` primary keys that no row of `table` has.
+
+        On SQLite this is safe only under the processing fence, and for one micro-batch: the numbers that every table
+        has reached are read once.
+        """
         if not count:
             return iter(())
         if self.postgres:
@@ -156,8 +161,11 @@ class Database:
                 f"select nextval(pg_get_serial_sequence('{table}', 'id')) from generate_series(1, ?::int)", (count,)
             )
             return iter([row[0] for row in rows])
-        last = self.rows("select coalesce((select seq from sqlite_sequence where name = ?), 0)", (table,))[0][0]
-        return iter(range(last + 1, last + 1 + count))
+        if not self._last_ids:
+            self._last_ids = dict(self.rows("select name, seq from sqlite_sequence"))
+        first = self._last_ids.get(table, 0) + 1
+        self._last_ids[table] = first + count - 1
+        return iter(range(first, first + count))
 
     def _many(self, sql: str, rows: Sequence[Row]) -> None:
         if not rows:
@@ -211,6 +219,10 @@ class Deferred(Database):
     def rows(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a SELECT, now."""
         return self._database.rows(sql, params)
+
+    def new_ids(self, table: str, count: int) -> Iterator[int]:
+        """Primary keys, now: none that were given out before."""
+        return self._database.new_ids(table, count)
 
     def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
         """Keep a statement for later; 0, because nothing was touched yet."""

@@ -156,6 +156,13 @@ class Keyring:
         """The digest that recognises an erased identifier: its key never rotates."""
         return hmac.digest(self._suppression, value.encode("utf-8", "surrogatepass"), "sha256")[:16]
 
+    def fixed_key(self, purpose: str) -> bytes:
+        """32 bytes for `purpose` that never rotate: derived from the suppression key.
+
+        The label begins with a byte that no UTF-8 text holds, so no `suppression_digest` is ever a part of it.
+        """
+        return hmac.digest(self._suppression, b"\xff" + purpose.encode(), "sha256")
+
     def refresh(self) -> None:
         """Read the file again now, whatever was read last."""
         self._checked = 0.0

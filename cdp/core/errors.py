@@ -23,6 +23,13 @@ class Invalid(DomainError):
     status = 400
 
 
+class Forbidden(DomainError):
+    """The caller has not the right."""
+
+    code = "permission_denied"
+    status = 403
+
+
 class NotFound(DomainError):
     """Nothing has that id."""
 

@@ -19,7 +19,9 @@ from cdp.access.audit import record_read
 from cdp.access.rights import rights_of
 from cdp.core.clock import now_us
 from cdp.core.errors import Invalid
+from cdp.customer360 import admin_purposes, admin_segments  # noqa: F401 - registers their pages
 from cdp.customer360.event_page import explained_event
+from cdp.customer360.masking import note, sight_of
 from cdp.customer360.page import PersonPage, person_page, timeline_rows
 from cdp.customer360.people_rows import NO_NAME, PersonRow, people_rows
 from cdp.customer360.search import people_found
@@ -39,6 +41,7 @@ _DECISIONS = {
     Decision.CAPPED: "cap reached",
     Decision.REFUSED: "refused",
     Decision.WITHOUT_IDENTIFIER: "no identifier",
+    Decision.REDACTED: "stored of nobody",
 }
 
 
@@ -50,7 +53,7 @@ class PeopleList(PlainList):
         super().get_results(request)
         rights = rights_of(request)
         people = [person.pk for person in self.result_list]
-        rows = people_rows(people, now=now_us(), clear=rights.sees_personal) if people else {}
+        rows = people_rows(people, now=now_us(), clear=sight_of(rights)) if people else {}
         for person in self.result_list:
             person.row = rows[person.pk]
         ids = [row.public_id for row in rows.values()]
@@ -102,7 +105,7 @@ class PersonAdmin(ReadOnlyAdmin):
         rights = rights_of(request)
         wanted, cursor = _timeline_asked(request)
         try:
-            page = person_page(fragment, wanted=wanted, cursor=cursor, now=now_us(), clear=rights.sees_personal)
+            page = person_page(fragment, wanted=wanted, cursor=cursor, now=now_us(), clear=sight_of(rights))
         except Invalid as error:
             raise Http404(error.message) from error
         fields = _fields_read(page)
@@ -118,6 +121,7 @@ class PersonAdmin(ReadOnlyAdmin):
             "more": _more_link(fragment.pk, page.timeline.next, wanted),
             "continued": bool(cursor),
             "may_merge": request.user.has_perm("access.merge_people"),
+            "may_state": request.user.has_perm("access.write_data"),
             **(extra_context or {}),
         }
         return TemplateResponse(request, "customer360/person.html", context)
@@ -128,7 +132,7 @@ class PersonAdmin(ReadOnlyAdmin):
         rights = rights_of(request)
         wanted, cursor = _timeline_asked(request)
         try:
-            rows = timeline_rows(person, wanted=wanted, cursor=cursor, clear=rights.sees_personal)
+            rows = timeline_rows(person, wanted=wanted, cursor=cursor, clear=sight_of(rights))
         except Invalid as error:
             raise Http404(error.message) from error
         ids = [person.public_id]
@@ -250,8 +254,9 @@ class EventAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         event = get_object_or_404(Event.objects.select_related("profile"), **_event_key(object_id))
         rights = rights_of(request)
-        page = explained_event(event, clear=rights.sees_personal)
-        ids = [page.view.customer_id]
+        sight = sight_of(rights)
+        page = explained_event(event, clear=sight)
+        ids = [page.view.customer_id] if page.view.customer_id else []
         record_read(rights, object_type="profile", object_ids=ids, fields=("event",), request=request)
         context = {
             **self.admin_site.each_context(request),
@@ -261,10 +266,10 @@ class EventAdmin(ReadOnlyAdmin):
             "page": page,
             "when": moment(event.ts),
             "received": moment(event.received),
-            "person_id": event.profile.person_id,
+            "person_id": event.profile.person_id if event.profile_id and event.profile else None,
             "properties": _pretty(page.view.properties),
             "context_json": _pretty(page.view.context),
-            "clear": rights.sees_personal,
+            "masking": note(sight),
             **(extra_context or {}),
         }
         return TemplateResponse(request, "customer360/event.html", context)
@@ -282,6 +287,8 @@ class EventAdmin(ReadOnlyAdmin):
     @display(description="Person")
     def person(self, event: Event) -> str:
         """The way to the person."""
+        if not event.profile_id:
+            return "nobody"
         link = reverse("admin:profiles_profile_change", args=[event.profile_id])
         return format_html('<a href="{}">Profile {}</a>', link, event.profile_id)
 

@@ -11,9 +11,11 @@ from cdp.access.audit import record_read
 from cdp.access.rights import rights_of
 from cdp.core.clock import iso, iso_or_none, now_us
 from cdp.customer360.event_view import EventView, event_id
+from cdp.customer360.masking import sight_of
 from cdp.customer360.parts import parts_of
+from cdp.customer360.score_view import EngagementPart, LifetimePart, ProfileScorePart
 from cdp.customer360.timeline import EventFilter, events_after, events_page, timeline
-from cdp.customer360.view import Customer360, EngagementPart, LifetimePart, customer360
+from cdp.customer360.view import Customer360, customer360
 from cdp.events.vocabulary import TYPES
 from cdp.profiles.models import Merge
 from cdp.profiles.people import person_of
@@ -72,7 +74,7 @@ class Customer360Endpoint(Endpoint):
         """Identities, traits with provenance, consents, scores, value, recent events and milestones in one call."""
         rights = rights_of(request)
         person = person_of(customer_id)
-        view = customer360(person, now=now_us(), clear=rights.sees_personal)
+        view = customer360(person, now=now_us(), clear=sight_of(rights))
         record_read(
             rights,
             object_type="profile",
@@ -107,6 +109,17 @@ class ComputeLifetimeValue(Endpoint):
         return Response(LifetimePart.of(parts_of(person_of(customer_id), now=now).value, now=now))
 
 
+class ProfileScore(Endpoint):
+    """`profiles/:id/score` (002)."""
+
+    needs: ClassVar[dict[str, str]] = {"GET": "read"}
+
+    @endpoint("The score of a profile", ProfileScorePart, tag="profiles")
+    def get(self, _request: Request, profile_id: str) -> Response:
+        """0 to 100, with its parts and the lifecycle stage, computed now."""
+        return Response(ProfileScorePart.of(parts_of(person_of(profile_id), now=now_us())))
+
+
 class Timeline(Endpoint):
     """`profiles/:id/timeline`."""
 
@@ -127,7 +140,7 @@ class Timeline(Endpoint):
             cursor=request.query_params.get("cursor", ""),
             limit=limit_of(request),
             wanted=EventFilter.of(request.query_params),
-            clear=rights.sees_personal,
+            clear=sight_of(rights),
         )
         record_read(rights, object_type="profile", object_ids=[person.public_id], fields=["events"], request=request)
         return Response(page)
@@ -143,7 +156,7 @@ class RecentEvents(Endpoint):
         """Newest first; 25 unless `limit` says otherwise."""
         rights = rights_of(request)
         person = person_of(customer_id)
-        page = timeline(person, limit=limit_of(request, 25), clear=rights.sees_personal)
+        page = timeline(person, limit=limit_of(request, 25), clear=sight_of(rights))
         record_read(rights, object_type="profile", object_ids=[person.public_id], fields=["events"], request=request)
         return Response(page)
 
@@ -183,7 +196,7 @@ def listed_events(request: Request, customer_id: str | None) -> Response:
     """Events by the filters of the query, of everybody or of one person; with `cursor` in the query by cursor."""
     rights = rights_of(request)
     wanted = EventFilter.of(request.query_params)
-    clear = rights.sees_personal
+    clear = sight_of(rights)
     page: Any
     if "cursor" in request.query_params:
         page = events_after(
@@ -197,6 +210,6 @@ def listed_events(request: Request, customer_id: str | None) -> Response:
         asked = window(request)
         found = events_page(wanted, customer_id=customer_id, page=asked.page, limit=asked.limit, clear=clear)
         page = asked.page_of(found.data, total=found.total)
-    ids = list(dict.fromkeys(event.customer_id for event in page.data))
+    ids = list(dict.fromkeys(event.customer_id for event in page.data if event.customer_id))
     record_read(rights, object_type="profile", object_ids=ids, fields=["events"], request=request)
     return Response(page)

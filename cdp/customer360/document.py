@@ -8,10 +8,11 @@ from msgspec import UNSET, UnsetType
 
 from cdp.consents.state import ConsentState, consents_by_person
 from cdp.core.clock import iso
-from cdp.customer360.masking import shown
+from cdp.customer360.masking import Clear, is_hidden, shown
 from cdp.customer360.parts import Parts, parts_of_people
 from cdp.customer360.view import contact, identity_value
 from cdp.profiles.models import Profile
+from cdp.segments.members import segments_of
 
 _ATTRIBUTES = ("firstName", "lastName", "country", "city", "postalCode", "tags")
 _ALIASES = {"firstName": ("first_name",), "lastName": ("last_name",), "postalCode": ("postal_code",)}
@@ -54,32 +55,35 @@ class ProfileDocument(msgspec.Struct, frozen=True, rename="camel"):
     updated_at: str
 
 
-def profile_document(person: Profile, *, now: int, clear: bool) -> ProfileDocument:
-    """003's document of `person` at `now` (µs), masked unless `clear`: five queries, a sixth after a merge."""
+def profile_document(person: Profile, *, now: int, clear: Clear) -> ProfileDocument:
+    """003's document of `person` at `now` (µs), masked unless `clear`: six queries, a seventh after a merge."""
     return profile_documents([person], now=now, clear=clear)[0]
 
 
-def profile_documents(people: Sequence[Profile], *, now: int, clear: bool) -> list[ProfileDocument]:
+def profile_documents(people: Sequence[Profile], *, now: int, clear: Clear) -> list[ProfileDocument]:
     """003's documents of `people`, in their order, in the same number of queries as for one."""
     read = parts_of_people(people, now=now)
     states = consents_by_person([parts.fragment_ids for parts in read], now=now)
-    return [_document(parts, said, clear=clear) for parts, said in zip(read, states, strict=True)]
+    segments = segments_of(person.pk for person in people)
+    return [
+        _document(parts, said, segments[parts.person.pk], clear=clear) for parts, said in zip(read, states, strict=True)
+    ]
 
 
-def _document(parts: Parts, states: list[ConsentState], *, clear: bool) -> ProfileDocument:
+def _document(parts: Parts, states: list[ConsentState], segments: list[str], *, clear: Clear) -> ProfileDocument:
     return ProfileDocument(
         id=str(parts.person.public_id),
         external_ids=_external_ids(parts, clear=clear),
         attributes=_attributes(parts, clear=clear),
         computed=_computed(parts),
         consent=consent_preferences(states, default=parts.totals.created_at),
-        segments=[],
+        segments=segments,
         created_at=iso(parts.totals.created_at),
         updated_at=iso(parts.totals.updated_at),
     )
 
 
-def _external_ids(parts: Parts, *, clear: bool) -> dict[str, Any]:
+def _external_ids(parts: Parts, *, clear: Clear) -> dict[str, Any]:
     """`customerId` is the user id; an external id of the namespace `shopify` is `shopifyId`."""
     found: dict[str, Any] = {}
     for name, code in (("customerId", "user_id"), ("email", "email"), ("phone", "phone")):
@@ -97,7 +101,7 @@ def _external_name(namespace: str) -> str:
     return namespace if namespace.lower().endswith("id") else f"{namespace}Id"
 
 
-def _attributes(parts: Parts, *, clear: bool) -> dict[str, Any]:
+def _attributes(parts: Parts, *, clear: Clear) -> dict[str, Any]:
     address = parts.trait("address")
     values = {name: parts.trait(name, *_ALIASES.get(name, ())) for name in _ATTRIBUTES}
     for name in ("country", "city", "postalCode"):
@@ -105,9 +109,11 @@ def _attributes(parts: Parts, *, clear: bool) -> dict[str, Any]:
             values[name] = address.get(name)
     values["email"], values["phone"] = contact(parts, "email"), contact(parts, "phone")
     given = parts.trait("customFields")
-    custom = {key: value.value for key, value in parts.record.values.items() if key not in _NOT_CUSTOM}
+    others = parts.record.values.keys() - _NOT_CUSTOM
+    custom = {key: parts.record.values[key].value for key in sorted(others) if not is_hidden(key, clear)}
     values["customFields"] = {**(given if isinstance(given, dict) else {}), **custom} or None
-    return {key: shown(key, value, clear=clear) for key, value in values.items() if value is not None}
+    seen = {key: value for key, value in values.items() if value is not None and not is_hidden(key, clear)}
+    return {key: shown(key, value, clear=clear) for key, value in seen.items()}
 
 
 def _computed(parts: Parts) -> Computed:

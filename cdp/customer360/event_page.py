@@ -3,7 +3,7 @@
 import msgspec
 
 from cdp.customer360.event_view import EventView, event_views
-from cdp.customer360.masking import shown
+from cdp.customer360.masking import Clear, shown_identifier
 from cdp.events.body import open_body
 from cdp.events.explain import Explanation, why
 from cdp.events.models import Event
@@ -29,7 +29,7 @@ class ExplainedEvent(msgspec.Struct, frozen=True):
     warnings: list[str]
 
 
-def explained_event(event: Event, *, clear: bool) -> ExplainedEvent:
+def explained_event(event: Event, *, clear: Clear) -> ExplainedEvent:
     """What there is to say about `event`, masked unless `clear`: six queries."""
     explanation = why(event)
     rows = Identifier.objects.filter(digest__in=[bytes.fromhex(used.digest) for used in explanation.identifiers])
@@ -41,7 +41,7 @@ def explained_event(event: Event, *, clear: bool) -> ExplainedEvent:
         carried=[
             CarriedRow(
                 type=used.type.replace("_", " ") + (f" · {used.namespace}" if used.namespace else ""),
-                value=_shown(values.get(used.digest), personal=personal.get(used.type, False), clear=clear),
+                value=_shown(used.type, values.get(used.digest), personal=personal.get(used.type, False), clear=clear),
                 outcome=USE_SENTENCES[Use[used.use.upper()]],
             )
             for used in explanation.identifiers
@@ -50,6 +50,8 @@ def explained_event(event: Event, *, clear: bool) -> ExplainedEvent:
     )
 
 
-def _shown(value: str | None, *, personal: bool, clear: bool) -> str:
+def _shown(code: str, value: str | None, *, personal: bool, clear: Clear) -> str:
     """A value that never became an identifier is kept in the event itself, not as one."""
-    return "(not an identifier)" if value is None else str(shown("email" if personal else "", value, clear=clear))
+    if value is None:
+        return "(not an identifier)"
+    return shown_identifier(code, value, personal=personal, clear=clear)

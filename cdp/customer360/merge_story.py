@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from cdp.access.admin_pages import moment
 from cdp.customer360.event_view import event_id
-from cdp.customer360.masking import shown
+from cdp.customer360.masking import Clear, shown_identifier
 from cdp.identities.models import Identifier
 from cdp.identities.value import open_identifier
 from cdp.profiles.models import Merge
@@ -35,7 +35,7 @@ _CAUSES = {
 }
 
 
-def merges_of(fragments: Sequence[int], *, clear: bool) -> list[MergeStory]:
+def merges_of(fragments: Sequence[int], *, clear: Clear) -> list[MergeStory]:
     """Every merge, undone ones too, that touches the profiles `fragments`, newest first: two queries."""
     rows = list(
         Merge.objects.filter(Q(target_id__in=fragments) | Q(source_id__in=fragments))
@@ -74,7 +74,7 @@ def _sentence(row: Merge, texts: dict[bytes, str]) -> str:
     return f"One event carried {sides[0]} of both." if sides else "One event carried identifiers of both."
 
 
-def _text(row: Identifier, *, clear: bool) -> str:
-    value = open_identifier(row.body).value
+def _text(row: Identifier, *, clear: Clear) -> str:
+    value = shown_identifier(row.type.code, open_identifier(row.body).value, personal=row.type.personal, clear=clear)
     name = row.type.code.replace("_", " ") + (f" {row.namespace}" if row.namespace else "")
-    return f"the {name} “{shown('email' if row.type.personal else '', value, clear=clear)}”"
+    return f"the {name} “{value}”"

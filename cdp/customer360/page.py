@@ -7,21 +7,26 @@ import msgspec
 
 from cdp.access.admin_pages import moment
 from cdp.consents.models import ConsentRecord
-from cdp.consents.state import consents_of
+from cdp.consents.purposes import purpose_names
+from cdp.consents.state import ConsentState, consents_of
 from cdp.core.clock import MINUTE, SECOND, parse_time
+from cdp.customer360.consent_view import statements_of
 from cdp.customer360.event_view import EventView
 from cdp.customer360.journey import journey_of
-from cdp.customer360.masking import shown
+from cdp.customer360.masking import Clear, is_hidden, note, shown
 from cdp.customer360.merge_story import MergeStory, merges_of
+from cdp.customer360.page_scores import Bar, Figure, bars, figures, profile_bars
 from cdp.customer360.parts import Parts, parts_of, source_names
 from cdp.customer360.people_rows import NO_NAME, name_of
 from cdp.customer360.timeline import EventFilter, timeline
-from cdp.customer360.view import contact, identity_value
-from cdp.events.models import Session
+from cdp.customer360.view import contact, derived_parts, identity_value
 from cdp.events.sessions_view import SessionView, sessions_of
+from cdp.lake.measures.formula import STAGES
 from cdp.profiles.models import Profile
 
 PAGE = 25
+CONSENTS = 20
+_SOURCES = {"merge": "merge", "gpc": "Global Privacy Control", "preferences": "an event's preferences"}
 _ICONS = {
     "PAGE_VIEW": "visibility", "PRODUCT_VIEW": "shopping_bag", "ADD_TO_CART": "add_shopping_cart",
     "PURCHASE": "payments", "LOGIN": "login", "LOGOUT": "logout", "SEARCH": "search", "EMAIL_OPEN": "drafts",
@@ -30,22 +35,6 @@ _ICONS = {
     "DOCUMENT_UPLOAD": "upload_file", "QUOTE_REQUEST": "request_quote", "QUOTE_VIEW": "request_quote",
     "POLICY_VIEW": "policy", "CLAIM_SUBMIT": "report",
 }  # fmt: skip
-
-
-class Figure(msgspec.Struct, frozen=True):
-    """A number of the header, with what it means."""
-
-    label: str
-    value: str
-    hint: str = ""
-
-
-class Bar(msgspec.Struct, frozen=True):
-    """A part of a score, 0 to 100."""
-
-    label: str
-    value: int
-    hint: str
 
 
 class IdentityRow(msgspec.Struct, frozen=True):
@@ -114,12 +103,23 @@ class FragmentRow(msgspec.Struct, frozen=True):
 
 
 class ConsentRow(msgspec.Struct, frozen=True):
-    """The state of a consent."""
+    """The state of a consent, or a statement about it; `word` says which: granted, withdrawn, has run out."""
 
     label: str
     granted: bool
+    word: str
     at: str
     source: str
+    until: str
+    document: str
+
+
+class ConsentCard(msgspec.Struct, frozen=True):
+    """What the person allows, the latest statements, and what there is to state (code → name)."""
+
+    states: list[ConsentRow]
+    history: list[ConsentRow]
+    purposes: dict[str, str]
 
 
 class StepRow(msgspec.Struct, frozen=True):
@@ -137,13 +137,16 @@ class PersonPage(msgspec.Struct, frozen=True):
     public_id: str
     name: str
     contact: str
-    clear: bool
+    masking: str
     figures: list[Figure]
     score: int
     bars: list[Bar]
+    profile_score: int
+    profile_bars: list[Bar]
+    stage: str
     identities: list[IdentityRow]
     traits: list[TraitRow]
-    consents: list[ConsentRow]
+    consents: ConsentCard
     journey: list[StepRow]
     sessions: list[SessionRow]
     merges: list[MergeStory]
@@ -151,10 +154,10 @@ class PersonPage(msgspec.Struct, frozen=True):
     timeline: TimelineRows
 
 
-def person_page(person: Profile, *, wanted: EventFilter, cursor: str, now: int, clear: bool) -> PersonPage:
+def person_page(person: Profile, *, wanted: EventFilter, cursor: str, now: int, clear: Clear) -> PersonPage:
     """The page of `person` at `now` (µs), masked unless `clear`, with the timeline from `cursor` on.
 
-    Sixteen queries at most, whatever the person has.
+    Seventeen queries at most, whatever the person has.
     """
     parts = parts_of(person, now=now)
     numbers = {fragment.pk: number for number, fragment in enumerate(parts.fragments, 1)}
@@ -166,10 +169,13 @@ def person_page(person: Profile, *, wanted: EventFilter, cursor: str, now: int, 
         public_id=str(person.public_id),
         name=name or (identity_value(user_id, clear=clear) if user_id else "") or NO_NAME,
         contact=shown("email", reach, clear=clear) or "",
-        clear=clear,
-        figures=_figures(parts),
+        masking=note(clear),
+        figures=figures(parts),
         score=parts.engagement.overall,
-        bars=_bars(parts),
+        bars=bars(parts),
+        profile_score=parts.score.score,
+        profile_bars=profile_bars(parts),
+        stage=STAGES[str(parts.measures["lifecycleStage"])],
         identities=_identities(parts, numbers, clear=clear),
         traits=_traits(parts, numbers, clear=clear),
         consents=_consents(parts, now=now),
@@ -186,49 +192,13 @@ def person_page(person: Profile, *, wanted: EventFilter, cursor: str, now: int, 
     )
 
 
-def timeline_rows(person: Profile, *, wanted: EventFilter, cursor: str, clear: bool) -> TimelineRows:
-    """`PAGE` lines of the timeline from `cursor` on: three queries."""
+def timeline_rows(person: Profile, *, wanted: EventFilter, cursor: str, clear: Clear) -> TimelineRows:
+    """`PAGE` lines of the timeline from `cursor` on: four queries."""
     page = timeline(person, cursor=cursor, limit=PAGE, wanted=wanted, clear=clear)
     return TimelineRows(rows=[_event(view) for view in page.data], next=page.next)
 
 
-def _figures(parts: Parts) -> list[Figure]:
-    value, totals = parts.value, parts.totals
-    sessions = Session.objects.filter(profile_id__in=parts.fragment_ids).count()
-    others = [f"{_money(amount)} {code}" for code, amount in list(value.by_currency.items())[1:]]
-    return [
-        Figure("Events", f"{totals.events:,}", f"Last {moment(totals.last_seen)}"),
-        Figure("Sessions", f"{sessions:,}", f"Known for {value.tenure:,} days"),
-        Figure("Purchases", f"{totals.purchases:,}", f"{value.frequency:g} a month"),
-        Figure(
-            "Revenue",
-            f"{_money(value.current)} {value.currency}" if value.currency else "–",
-            f"also {', '.join(others)}" if others else _average(value.average, value.currency),
-        ),
-    ]
-
-
-def _average(average: float | None, currency: str | None) -> str:
-    return "No purchase yet" if average is None else f"{_money(average)} {currency} each"
-
-
-def _money(amount: float) -> str:
-    return f"{amount:,.2f}"
-
-
-def _bars(parts: Parts) -> list[Bar]:
-    score, did = parts.engagement, parts.activity
-    return [
-        Bar("Recency", score.recency, f"Last event {moment(did.last_event)}"),
-        Bar("Frequency", score.frequency, f"Active on {did.active_days} of the last 90 days"),
-        Bar("Monetary", score.monetary, f"Revenue {_money(did.revenue)}"),
-        Bar("E-mail", score.email, f"{did.email_events} opened in 90 days"),
-        Bar("Web", score.web, f"{did.web_events} actions in 90 days"),
-        Bar("Portal", score.portal, f"{did.portal_events} actions in 90 days"),
-    ]
-
-
-def _identities(parts: Parts, numbers: dict[int, int], *, clear: bool) -> list[IdentityRow]:
+def _identities(parts: Parts, numbers: dict[int, int], *, clear: Clear) -> list[IdentityRow]:
     return [
         IdentityRow(
             type=identifier.type.replace("_", " ") + (f" · {identifier.namespace}" if identifier.namespace else ""),
@@ -244,9 +214,22 @@ def _identities(parts: Parts, numbers: dict[int, int], *, clear: bool) -> list[I
     ]
 
 
-def _traits(parts: Parts, numbers: dict[int, int], *, clear: bool) -> list[TraitRow]:
+def _traits(parts: Parts, numbers: dict[int, int], *, clear: Clear) -> list[TraitRow]:
     names = source_names()
-    return [
+    derived = [
+        TraitRow(
+            key=part.trait_key,
+            value=_text(part.trait_value),
+            source=str(part.source),
+            at=moment(parse_time(part.computed_at)),
+            rule=part.rule,
+            verified=False,
+            expires="",
+            fragment=1,
+        )
+        for part in derived_parts(parts, clear=clear)
+    ]
+    return derived + [
         TraitRow(
             key=key,
             value=_text(shown(key, value.value, clear=clear)),
@@ -258,15 +241,33 @@ def _traits(parts: Parts, numbers: dict[int, int], *, clear: bool) -> list[Trait
             fragment=numbers[value.profile_id],
         )
         for key, value in sorted(parts.record.values.items())
+        if not is_hidden(key, clear)
     ]
 
 
-def _consents(parts: Parts, *, now: int) -> list[ConsentRow]:
-    labels = dict(ConsentRecord.Type.choices)
-    return [
-        ConsentRow(labels.get(state.type, state.type), state.granted, moment(state.at), state.source or "–")
-        for state in consents_of(parts.fragment_ids, now=now)
-    ]
+def _consents(parts: Parts, *, now: int) -> ConsentCard:
+    """Three queries."""
+    labels = purpose_names()
+    said = statements_of(parts.fragment_ids).defer("body")[:CONSENTS]
+    return ConsentCard(
+        states=[_consent(labels, state, now=now) for state in consents_of(parts.fragment_ids, now=now)],
+        history=[_consent(labels, row, now=now) for row in said],
+        purposes=labels,
+    )
+
+
+def _consent(labels: dict[str, str], said: ConsentState | ConsentRecord, *, now: int) -> ConsentRow:
+    over = said.expires_at is not None and said.expires_at <= now
+    withdrawn = "withdrawn by a merge" if said.cause == "merge" else "withdrawn"
+    return ConsentRow(
+        label=labels.get(said.type, said.type),
+        granted=said.granted and not over,
+        word="has run out" if over else "granted" if said.granted else withdrawn,
+        at=moment(said.at),
+        source=_SOURCES.get(said.cause, said.source) or "–",
+        until="" if said.expires_at is None else moment(said.expires_at),
+        document=said.document,
+    )
 
 
 def _session(session: SessionView) -> SessionRow:

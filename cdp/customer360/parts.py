@@ -7,11 +7,19 @@ import msgspec
 from django.db import connection
 
 from cdp.access.reading import as_uuid, rows_in
+from cdp.history.layout import wanted_columns
 from cdp.identities.lookup import IdentifierView, identifiers_of_people
+from cdp.lake.fields.tree import Value
+from cdp.lake.person_rows import facts_of
 from cdp.profiles.models import Profile
 from cdp.scoring.activity import activity_of_people
 from cdp.scoring.engagement import Activity, Engagement, engagement
+from cdp.scoring.own import Counted, known_values, own_measures, own_score
+from cdp.scoring.profile import ProfileScore
 from cdp.scoring.value import LifetimeValue, lifetime_value, revenue_of
+from cdp.traits.calculated import calculated_values, given_values
+from cdp.traits.catalogue import personal_keys
+from cdp.traits.computed_values import ComputedNow, computed_of_people
 from cdp.traits.document import open_document
 from cdp.traits.golden import GoldenRecord, edges_of, fold
 
@@ -28,12 +36,16 @@ class Totals(msgspec.Struct, frozen=True):
     last_seen: int
     events: int
     purchases: int
+    first_purchase: int | None
     last_purchase: int | None
     revenue: dict[str, float]
 
 
 class Parts(msgspec.Struct, frozen=True):
-    """A person, read: `fragments` are their profiles, oldest first."""
+    """A person, read: `fragments` are their profiles, oldest first.
+
+    `measures` are the built-in ones that need nobody else, `computed` and `calculated` the derived traits by key.
+    """
 
     person: Profile
     fragments: tuple[Profile, ...]
@@ -43,6 +55,11 @@ class Parts(msgspec.Struct, frozen=True):
     activity: Activity
     engagement: Engagement
     value: LifetimeValue
+    score: ProfileScore
+    measures: Mapping[str, Value]
+    computed: Mapping[str, ComputedNow]
+    calculated: Mapping[str, Value]
+    now: int
 
     @property
     def fragment_ids(self) -> list[int]:
@@ -77,23 +94,67 @@ def parts_of_people(people: Sequence[Profile], *, now: int) -> list[Parts]:
     )
     identifiers = identifiers_of_people(ids)
     records = records_of(fragments, now=now)
-    parts = []
-    for person in people:
-        total, activity = totals[person.pk], activities[person.pk]
-        value = lifetime_value(total.revenue, total.purchases, first_seen=total.first_seen, now=now)
-        parts.append(
-            Parts(
-                person=person,
-                fragments=tuple(fragments[person.pk]),
-                totals=total,
-                identifiers=tuple(identifiers[person.pk]),
-                record=records[person.pk],
-                activity=activity,
-                engagement=engagement(activity, now=now),
-                value=value,
-            )
+    computed = computed_of_people(ids)
+    return [
+        _parts(
+            person,
+            fragments[person.pk],
+            totals[person.pk],
+            identifiers[person.pk],
+            records[person.pk],
+            activities[person.pk],
+            computed.get(person.pk, {}),
+            now=now,
         )
-    return parts
+        for person in people
+    ]
+
+
+def _parts(
+    person: Profile,
+    fragments: Sequence[Profile],
+    total: Totals,
+    identifiers: Sequence[IdentifierView],
+    record: GoldenRecord,
+    activity: Activity,
+    computed: Mapping[str, ComputedNow],
+    *,
+    now: int,
+) -> Parts:
+    value = lifetime_value(total.revenue, total.purchases, first_seen=total.first_seen, now=now)
+    overall = engagement(activity, now=now)
+    known = facts_of(
+        {key: golden.value for key, golden in record.values.items()}, wanted_columns(), personal_keys().__contains__
+    )
+    counted = Counted(
+        first_seen=total.first_seen,
+        last_seen=total.last_seen,
+        events=total.events,
+        purchases=total.purchases,
+        first_purchase=total.first_purchase,
+        last_purchase=total.last_purchase,
+        spent=value.current,
+        currencies=len(total.revenue),
+        engagement=overall.overall,
+        known=known_values(known),
+    )
+    measures = own_measures(counted, now=now)
+    given = given_values(known, measures, {key: found.value for key, found in computed.items()})
+    return Parts(
+        person=person,
+        fragments=tuple(fragments),
+        totals=total,
+        identifiers=tuple(identifiers),
+        record=record,
+        activity=activity,
+        engagement=overall,
+        value=value,
+        score=own_score(counted, now=now),
+        measures=measures,
+        computed=computed,
+        calculated=calculated_values(given, now=now),
+        now=now,
+    )
 
 
 def totals_of(fragments: Sequence[Profile]) -> Totals:
@@ -105,6 +166,7 @@ def totals_of(fragments: Sequence[Profile]) -> Totals:
         last_seen=max(fragment.last_seen for fragment in fragments),
         events=sum(fragment.event_count for fragment in fragments),
         purchases=sum(fragment.purchase_count for fragment in fragments),
+        first_purchase=min((f.first_purchase for f in fragments if f.first_purchase is not None), default=None),
         last_purchase=max((f.last_purchase for f in fragments if f.last_purchase is not None), default=None),
         revenue=revenue_of(fragment.revenue for fragment in fragments),
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from cdp.customer360.masking import shown
+from cdp.customer360.masking import Clear, shown, shown_identifier
 from cdp.customer360.parts import Totals, totals_of
 from cdp.identities.models import Identifier
 from cdp.identities.value import open_identifier
@@ -29,7 +29,7 @@ class PersonRow(msgspec.Struct, frozen=True):
     totals: Totals
 
 
-def people_rows(people: Sequence[int], *, now: int, clear: bool) -> dict[int, PersonRow]:
+def people_rows(people: Sequence[int], *, now: int, clear: Clear) -> dict[int, PersonRow]:
     """The rows of the people with these internal ids: four queries."""
     fragments: dict[int, list[Profile]] = defaultdict(list)
     for fragment in Profile.objects.filter(person_id__in=people).order_by("id"):
@@ -52,7 +52,7 @@ def people_rows(people: Sequence[int], *, now: int, clear: bool) -> dict[int, Pe
             person_id=person_id,
             public_id=str(group[0].public_id),
             name=shown("name", name_of(record), clear=clear) or "",
-            contact=str(shown("email" if contact[0] != "user_id" else "id", contact[1], clear=clear)),
+            contact=shown_identifier(contact[0], contact[1], personal=contact[0] != "user_id", clear=clear),
             profiles=len(group),
             totals=totals_of(group),
         )

@@ -37,7 +37,8 @@ def people_found(term: str) -> list[int]:
     if people:
         return people
     external = rules.kinds["external"]
-    return _owners([found for space in _namespaces(external) for found in _digests(rules, external, space, text)])
+    spaces = external_namespaces(external)
+    return _owners([found for space in spaces for found in _digests(rules, external, space, text)])
 
 
 def _by_public_id(text: str) -> list[int]:
@@ -58,7 +59,7 @@ def _owners(wanted: list[bytes]) -> list[int]:
     return list(dict.fromkeys(rows[:MOST]))
 
 
-def _namespaces(external: Kind) -> tuple[str, ...]:
+def external_namespaces(external: Kind) -> tuple[str, ...]:
     """The namespaces in use; reading them visits every identifier, so they are kept for some minutes."""
     global _kept  # noqa: PLW0603 - a cache of one value
     now = time.monotonic()

@@ -6,15 +6,18 @@ import msgspec
 
 from cdp.consents.state import ConsentState, consents_of
 from cdp.core.clock import iso, iso_or_none
-from cdp.customer360.event_view import EventView, recent_views
+from cdp.customer360.event_view import EventView
 from cdp.customer360.journey import JourneyStep, journey_of
-from cdp.customer360.masking import shown
+from cdp.customer360.masking import Clear, is_hidden, shown, shown_identifier
 from cdp.customer360.parts import Parts, parts_of, source_names
+from cdp.customer360.score_view import EngagementPart, LifetimePart, ProfileScorePart
+from cdp.customer360.timeline import recent_events
 from cdp.identities.lookup import IdentifierView
 from cdp.profiles.models import Profile
-from cdp.scoring.engagement import Engagement
-from cdp.scoring.value import LifetimeValue
+from cdp.segments.members import segments_of
+from cdp.traits.catalogue import catalogue
 from cdp.traits.golden import GoldenValue
+from cdp.traits.models import TraitDefinition
 
 RECENT_EVENTS = 25
 _NAMES_001 = {"external": "EXTERNAL_ID"}
@@ -80,68 +83,7 @@ class ConsentPart(msgspec.Struct, frozen=True, rename="camel"):
     cause: str
     updated_at: str
     expires_at: str | None
-
-
-class EngagementPart(msgspec.Struct, frozen=True, rename="camel"):
-    """The engagement score and its parts, 0 to 100 (`cdp.scoring.engagement` has the formula)."""
-
-    overall_score: int
-    email_score: int
-    web_score: int
-    portal_score: int
-    recency_score: int
-    frequency_score: int
-    monetary_score: int
-    computed_at: str
-
-    @classmethod
-    def of(cls, score: Engagement, *, now: int) -> "EngagementPart":
-        """The part that shows `score`, computed at `now` (µs)."""
-        return cls(
-            overall_score=score.overall,
-            email_score=score.email,
-            web_score=score.web,
-            portal_score=score.portal,
-            recency_score=score.recency,
-            frequency_score=score.frequency,
-            monetary_score=score.monetary,
-            computed_at=iso(now),
-        )
-
-
-class LifetimePart(msgspec.Struct, frozen=True, rename="camel"):
-    """Lifetime value in units of `currency`. `predicted_value` and `churn_probability` are null until a model exists.
-
-    `purchase_frequency` is purchases a month, `customer_tenure` days since first seen; `average_purchase_value` is null
-    when purchases were made in several currencies, all of which `by_currency` has.
-    """
-
-    current_value: float
-    predicted_value: float | None
-    total_purchases: int
-    average_purchase_value: float | None
-    purchase_frequency: float
-    customer_tenure: int
-    churn_probability: float | None
-    currency: str | None
-    by_currency: dict[str, float]
-    computed_at: str
-
-    @classmethod
-    def of(cls, value: LifetimeValue, *, now: int) -> "LifetimePart":
-        """The part that shows `value`, computed at `now` (µs)."""
-        return cls(
-            current_value=value.current,
-            predicted_value=None,
-            total_purchases=value.purchases,
-            average_purchase_value=value.average,
-            purchase_frequency=value.frequency,
-            customer_tenure=value.tenure,
-            churn_probability=None,
-            currency=value.currency,
-            by_currency=value.by_currency,
-            computed_at=iso(now),
-        )
+    document_version: str | None
 
 
 class ComputedAt(msgspec.Struct, frozen=True, rename="camel"):
@@ -155,12 +97,16 @@ class ComputedAt(msgspec.Struct, frozen=True, rename="camel"):
     consents: str
     engagement_score: str
     lifetime_value: str
+    profile_score: str
     recent_events: str
     journey_steps: str
 
 
 class Customer360(msgspec.Struct, frozen=True, rename="camel"):
-    """001's answer, with `computed_at` beside it. `segments` is empty as long as the installation defines none."""
+    """001's answer, with `profile_score` and `computed_at` beside it.
+
+    `segments` are the keys of those that the person is in now.
+    """
 
     customer: CustomerPart
     profile: ProfilePart
@@ -170,15 +116,17 @@ class Customer360(msgspec.Struct, frozen=True, rename="camel"):
     consents: list[ConsentPart]
     engagement_score: EngagementPart
     lifetime_value: LifetimePart
+    profile_score: ProfileScorePart
     recent_events: list[EventView]
     journey_steps: list[JourneyStep]
     computed_at: ComputedAt
 
 
-def customer360(person: Profile, *, now: int, clear: bool) -> Customer360:
+def customer360(person: Profile, *, now: int, clear: Clear) -> Customer360:
     """Everything about `person` at `now` (µs); personal values are masked unless `clear`.
 
-    Eight queries whatever the person has, a ninth after a merge, and the catalogue once every few seconds.
+    Nine queries whatever the person has, a tenth after a merge, and the catalogue once every few seconds. Only where
+    the newest events of somebody are so old that they were purged, the lake is read for them too.
     """
     parts = parts_of(person, now=now)
     at = iso(now)
@@ -187,25 +135,42 @@ def customer360(person: Profile, *, now: int, clear: bool) -> Customer360:
         profile=_profile(parts, clear=clear),
         identities=identity_parts(parts, clear=clear),
         traits=trait_parts(parts, clear=clear),
-        segments=[],
+        segments=segments_of([person.pk])[person.pk],
         consents=[consent_part(state) for state in consents_of(parts.fragment_ids, now=now)],
         engagement_score=EngagementPart.of(parts.engagement, now=now),
         lifetime_value=LifetimePart.of(parts.value, now=now),
-        recent_events=recent_views(parts.fragment_ids, limit=RECENT_EVENTS, clear=clear),
+        profile_score=ProfileScorePart.of(parts),
+        recent_events=recent_events(parts.fragment_ids, limit=RECENT_EVENTS, known=parts.totals.events, clear=clear),
         journey_steps=journey_of(parts.fragment_ids),
         computed_at=ComputedAt(*(at for _ in ComputedAt.__struct_fields__)),
     )
 
 
-def identity_parts(parts: Parts, *, clear: bool) -> list[IdentityPart]:
+def identity_parts(parts: Parts, *, clear: Clear) -> list[IdentityPart]:
     """The person's identifiers, strongest type first."""
     return [_identity(identifier, parts, clear=clear) for identifier in parts.identifiers]
 
 
-def trait_parts(parts: Parts, *, clear: bool) -> list[TraitPart]:
-    """The golden record by key: one query."""
+def trait_parts(parts: Parts, *, clear: Clear) -> list[TraitPart]:
+    """The golden record and what is derived from it and from events, by key: one query. What is hidden is left out."""
     names = source_names()
-    return [_trait(key, value, parts, names, clear=clear) for key, value in sorted(parts.record.values.items())]
+    golden = {key: _trait(key, value, parts, names, clear=clear) for key, value in parts.record.values.items()}
+    derived = {part.trait_key: part for part in derived_parts(parts, clear=clear)}
+    return [part for key, part in sorted({**golden, **derived}.items()) if not is_hidden(key, clear)]
+
+
+def derived_parts(parts: Parts, *, clear: Clear) -> list[TraitPart]:
+    """Computed traits and calculated fields, in the order of their keys."""
+    known = catalogue()
+    derived = [
+        _derived(key, found.value, known.computed[key].kind, parts, "computed", found.computed_at)
+        for key, found in parts.computed.items()
+    ]
+    derived += [
+        _derived(key, value, known.calculated[key].kind, parts, "calculated", parts.now)
+        for key, value in parts.calculated.items()
+    ]
+    return sorted((part for part in derived if not is_hidden(part.trait_key, clear)), key=lambda part: part.trait_key)
 
 
 def identity_type(code: str) -> str:
@@ -213,13 +178,12 @@ def identity_type(code: str) -> str:
     return _NAMES_001.get(code, code.upper())
 
 
-def identity_value(identifier: IdentifierView, *, clear: bool) -> str:
+def identity_value(identifier: IdentifierView, *, clear: Clear) -> str:
     """The value, masked when its type is personal or it looks so (a user id can be an e-mail) unless `clear`."""
-    key = "email" if identifier.personal else identifier.type
-    return str(shown(key, identifier.value, clear=clear))
+    return shown_identifier(identifier.type, identifier.value, personal=identifier.personal, clear=clear)
 
 
-def _customer(parts: Parts, *, clear: bool) -> CustomerPart:
+def _customer(parts: Parts, *, clear: Clear) -> CustomerPart:
     return CustomerPart(
         id=str(parts.person.public_id),
         email=shown("email", contact(parts, "email"), clear=clear),
@@ -239,7 +203,7 @@ def contact(parts: Parts, code: str) -> str | None:
     return None if found is None else str(found)
 
 
-def _profile(parts: Parts, *, clear: bool) -> ProfilePart:
+def _profile(parts: Parts, *, clear: Clear) -> ProfilePart:
     return ProfilePart(
         date_of_birth=shown("dateOfBirth", parts.trait("dateOfBirth", "birthday"), clear=clear),
         preferred_contact=shown("preferredContact", parts.trait("preferredContact"), clear=clear),
@@ -249,7 +213,7 @@ def _profile(parts: Parts, *, clear: bool) -> ProfilePart:
     )
 
 
-def _identity(identifier: IdentifierView, parts: Parts, *, clear: bool) -> IdentityPart:
+def _identity(identifier: IdentifierView, parts: Parts, *, clear: Clear) -> IdentityPart:
     return IdentityPart(
         identity_type=identity_type(identifier.type),
         identity_value=identity_value(identifier, clear=clear),
@@ -264,7 +228,7 @@ def _identity(identifier: IdentifierView, parts: Parts, *, clear: bool) -> Ident
     )
 
 
-def _trait(key: str, value: GoldenValue, parts: Parts, names: dict[int, str], *, clear: bool) -> TraitPart:
+def _trait(key: str, value: GoldenValue, parts: Parts, names: dict[int, str], *, clear: Clear) -> TraitPart:
     return TraitPart(
         trait_key=key,
         trait_value=shown(key, value.value, clear=clear),
@@ -276,6 +240,21 @@ def _trait(key: str, value: GoldenValue, parts: Parts, names: dict[int, str], *,
         verified=value.verified,
         rule=value.rule,
         profile_id=_public_id(parts, value.profile_id),
+    )
+
+
+def _derived(key: str, value: Any, kind: str, parts: Parts, source: str, at: int) -> TraitPart:
+    return TraitPart(
+        trait_key=key,
+        trait_value=iso(value) if kind == "time" else value,
+        trait_type=TraitDefinition.Type.COMPUTED,
+        source=source,
+        computed_at=iso(at),
+        expires_at=None,
+        metadata={},
+        verified=False,
+        rule=source,
+        profile_id=str(parts.person.public_id),
     )
 
 
@@ -292,4 +271,5 @@ def consent_part(state: ConsentState) -> ConsentPart:
         cause=state.cause,
         updated_at=iso(state.at),
         expires_at=iso_or_none(state.expires_at),
+        document_version=state.document or None,
     )

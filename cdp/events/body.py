@@ -42,3 +42,28 @@ def seal_body(body: EventBody) -> bytes:
 def open_body(sealed: bytes | memoryview) -> EventBody:
     """What `seal_body` was given. Raises KeyMissing."""
     return _decode(settings.KEYRING.decrypt(_PURPOSE, sealed))
+
+
+class Said(msgspec.Struct, array_like=True):
+    """Of an `EventBody` what history keeps; the rest is passed over without being decoded."""
+
+    message_id: msgspec.Raw
+    properties: dict[str, Any]
+    context: dict[str, Any]
+    identifiers: msgspec.Raw
+    warnings: msgspec.Raw = msgspec.Raw()
+    category: msgspec.Raw = msgspec.Raw()
+    flags: int = 0
+
+    @property
+    def imported(self) -> bool:
+        """Whether it is imported history (the flag HISTORICAL of its envelope)."""
+        return bool(self.flags & 1)
+
+
+_decode_said = msgspec.json.Decoder(Said).decode
+
+
+def open_said(sealed: bytes | memoryview) -> Said:
+    """The part of a sealed body that history keeps, in half the time. Raises KeyMissing."""
+    return _decode_said(settings.KEYRING.decrypt(_PURPOSE, sealed))

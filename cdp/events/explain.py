@@ -9,6 +9,11 @@ from cdp.identities.decisions import DECISION_SENTENCES, USE_SENTENCES, Decision
 from cdp.identities.models import IdentityLog
 from cdp.profiles.models import Merge
 
+_OF_NOBODY = (
+    "Its person does not allow {}: the event counts by name and day, without a person, identifiers, context and"
+    " personal properties."
+)
+
 
 class IdentifierUse(msgspec.Struct, frozen=True, rename="camel"):
     """What became of one identifier of the message; `digest` in hex, never the value."""
@@ -33,6 +38,8 @@ class Explanation(msgspec.Struct, frozen=True, rename="camel"):
 def why(event: Event) -> Explanation:
     """The explanation of `event`: three queries, no personal value."""
     decision = Decision(event.decision)
+    if not event.profile_id or event.profile is None:
+        return Explanation(decision.name.lower(), _OF_NOBODY.format(_purpose(event)), [], [], [])
     digest = bytes(event.digest)
     person = event.profile.person_id
     merges = Merge.objects.filter(Q(target__person=person) | Q(source__person=person), event=digest)
@@ -53,3 +60,9 @@ def why(event: Event) -> Explanation:
         merges=[str(merge.public_id) for merge in merges],
         log=[f"{row.kind}: {row.rule}" for row in logged],
     )
+
+
+def _purpose(event: Event) -> str:
+    """The purpose that was not allowed."""
+    warnings = (warning.partition(":") for warning in open_body(event.body).warnings)
+    return next((purpose for word, _, purpose in warnings if word == "redacted"), "it")

@@ -11,8 +11,10 @@ from cdp.profiles.models import Profile
 class Event(models.Model):
     """One processed message. `digest` is its id: the first 16 bytes of SHA-256(source, messageId), shown as a UUID.
 
-    `body` is the encrypted rest (`cdp.events.body.EventBody`): properties, context, the identifiers it carried and what
-    resolution did with each. Times are microseconds since 1970; `ts` is corrected for clock skew.
+    The profile 0 is nobody: a person does not allow more (`cdp.consents.gate`). It is declared null so that joins keep
+    such events; the column is never null. `body` is the encrypted rest (`cdp.events.body.EventBody`): properties,
+    context, the identifiers it carried and what resolution did with each. Times are microseconds since 1970; `ts` is
+    corrected for clock skew.
     """
 
     class Call(models.IntegerChoices):
@@ -25,7 +27,7 @@ class Event(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     digest = models.BinaryField(max_length=16, unique=True)
-    profile = models.ForeignKey(Profile, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False)
+    profile = models.ForeignKey(Profile, on_delete=models.DO_NOTHING, db_constraint=False, null=True, db_index=False)
     source = models.ForeignKey(Source, on_delete=models.DO_NOTHING, db_constraint=False, null=True, db_index=False)
     session = models.ForeignKey("Session", on_delete=models.DO_NOTHING, db_constraint=False, null=True, db_index=False)
     call = models.SmallIntegerField(choices=Call.choices)
@@ -41,6 +43,7 @@ class Event(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["profile", "ts"], name="event_profile_ts"),
             models.Index(fields=["ts"], name="event_ts"),
+            models.Index(fields=["ts"], name="event_ahead", condition=models.Q(ts__gt=models.F("received"))),
         ]
 
     def __str__(self) -> str:
@@ -64,6 +67,7 @@ class Session(models.Model):
         ordering: ClassVar = ["-started"]
         indexes: ClassVar = [
             models.Index(fields=["profile", "last"], name="session_profile_last"),
+            models.Index(fields=["last"], name="session_last"),
             models.Index(fields=["key"], name="session_key", condition=models.Q(key__isnull=False)),
         ]
 

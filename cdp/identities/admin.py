@@ -66,8 +66,10 @@ class QuarantinedIdentifierAdmin(ReadOnlyAdmin):
     @action(description="Release: let the selected values join people again", permissions=["release"])
     def release(self, request: HttpRequest, rows: QuerySet[QuarantinedIdentifier]) -> None:
         """From the next event on the values are identifiers again."""
-        count = rows.filter(released_at=None).update(released_at=now_us())
-        messages.success(request, f"Released: {count}.")
+        held = list(rows.filter(released_at=None))
+        QuarantinedIdentifier.objects.filter(pk__in=[row.pk for row in held]).update(released_at=now_us())
+        self.record(request, "release", held, fields=["released_at"])
+        messages.success(request, f"Released: {len(held)}.")
 
     def has_release_permission(self, request: HttpRequest) -> bool:
         """Who may merge people may release what would join them."""

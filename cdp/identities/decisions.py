@@ -14,6 +14,7 @@ class Decision(IntEnum):
     CAPPED = 6
     REFUSED = 7
     WITHOUT_IDENTIFIER = 8
+    REDACTED = 9
 
 
 class Use(IntEnum):
@@ -40,6 +41,7 @@ DECISION_SENTENCES = {
     Decision.CAPPED: "A cap of the person was reached: the event is kept, the identity work was skipped.",
     Decision.REFUSED: "The alias would break a rule: the people stay apart.",
     Decision.WITHOUT_IDENTIFIER: "No usable identifier was left: the event has a profile of its own.",
+    Decision.REDACTED: "The person does not allow what it is for: stored of nobody, without what says whose it was.",
 }
 USE_SENTENCES = {
     Use.FOUND: "found the person",

@@ -95,6 +95,7 @@ class IdentityLog(models.Model):
         BLOCK = "block", "Value blocked"
         CAP = "cap", "Cap reached"
         DELETE = "delete", "Person deleted on request"
+        DETACH = "detach", "Identifier removed on request"
 
     id = models.BigAutoField(primary_key=True)
     at = models.BigIntegerField()
@@ -114,3 +115,26 @@ class IdentityLog(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} ({self.rule})"
+
+
+class SuppressedIdentifier(models.Model):
+    """An identifier of an erased person (rule 14): messages that carry it are not stored until it is lifted.
+
+    `digest` is made with the key that never rotates (`Keyring.suppression_digest` of type, namespace and normalised
+    value), so that the row says nothing about whom it keeps out. `request` is the public id of what asked for it.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    digest = models.BinaryField(max_length=16, unique=True)
+    type = models.ForeignKey(IdentifierType, on_delete=models.PROTECT)
+    request = models.UUIDField(null=True, db_index=True)
+    created_at = models.BigIntegerField()
+    lifted_at = models.BigIntegerField(null=True)
+    lifted_by = models.CharField(max_length=150, blank=True)
+    why = models.CharField(max_length=500, blank=True, help_text="Why it was lifted.")
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.type} {bytes(self.digest).hex()}"

@@ -17,7 +17,10 @@ from cdp.identities.rules import IDENTIFIER_CAP, JOIN_CAP, MERGE_CAP, Kind
 
 @dataclass(slots=True)
 class Candidate:
-    """One identifier of a message. `use` is filled in by `resolve`; `links` is false for what may find nobody."""
+    """One identifier of a message. `use` is filled in by `resolve`; `links` is false for what may find nobody.
+
+    `trusted`: this one is to be believed, whatever its source.
+    """
 
     kind: Kind
     namespace: str
@@ -27,6 +30,7 @@ class Candidate:
     links: bool
     use: Use = Use.FOUND
     verified: bool = False
+    trusted: bool = False
 
 
 @dataclass(slots=True)
@@ -89,6 +93,17 @@ class LogRow:
     type_id: int | None
     digest: bytes | None
     event: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """Whose a message would be: the stored people that it names, and which of its identifiers were left out."""
+
+    candidates: Sequence[Candidate]
+    linking: list[Candidate]
+    dropped: list[Candidate]
+    people: list[int]
+    addressed: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,9 +240,14 @@ class Resolver:
         cause: str = "inference",
         addressed: int | None = None,
     ) -> Resolution:
-        """Attach, create or merge for one message with the event time `ts`; `addressed` is a profile named directly.
+        """`weigh` and `carry_out` in one."""
+        weighed = self.weigh(candidates, ts=ts, trusted=trusted, addressed=addressed)
+        return self.carry_out(weighed, ts=ts, event=event, trusted=trusted, cause=cause)
 
-        `candidates` are sorted here by strength. Each gets its `use`; the population takes in what was decided.
+    def weigh(self, candidates: list[Candidate], *, ts: int, trusted: bool, addressed: int | None = None) -> Weighed:
+        """Whose a message with the event time `ts` is, without any consequence; `addressed` is named directly.
+
+        Each candidate that is left out gets its `use`.
         """
         population = self.population
         linking = [candidate for candidate in candidates if candidate.links]
@@ -245,9 +265,7 @@ class Resolver:
             candidate = linking.pop()
             candidate.use = reason
             dropped.append(candidate)
-        return self._carry_out(
-            candidates, linking, dropped, people, addressed, ts=ts, event=event, trusted=trusted, cause=cause
-        )
+        return Weighed(candidates, linking, dropped, people, addressed)
 
     def _owners(self, linking: Sequence[Candidate], addressed: int | None) -> list[int]:
         population = self.population
@@ -296,20 +314,12 @@ class Resolver:
             if slot[0] in self._kinds
         )
 
-    def _carry_out(
-        self,
-        candidates: Sequence[Candidate],
-        linking: list[Candidate],
-        dropped: Sequence[Candidate],
-        people: Sequence[int],
-        addressed: int | None,
-        *,
-        ts: int,
-        event: bytes,
-        trusted: bool,
-        cause: str,
+    def carry_out(
+        self, weighed: Weighed, *, ts: int, event: bytes, trusted: bool, cause: str = "inference"
     ) -> Resolution:
+        """Attach, create or merge as `weigh` found, before anything else is weighed. The population takes it in."""
         population = self.population
+        linking, dropped, people, addressed = weighed.linking, weighed.dropped, weighed.people, weighed.addressed
         owned = [candidate for candidate in linking if candidate.digest in population.owner]
         created = not people
         if addressed is not None:
@@ -334,9 +344,9 @@ class Resolver:
                 home if is_new else population.owner[candidate.digest],
                 ts=ts,
                 linking=True,
-                trusted=trusted,
+                trusted=trusted or candidate.trusted,
             )
-        for candidate in candidates:
+        for candidate in weighed.candidates:
             if candidate.use in (Use.UNTRUSTED, Use.LOOKUP_ONLY, Use.UNVERIFIED) and not candidate.links:
                 population.attach(candidate, home, ts=ts, linking=False, trusted=trusted)
         return Resolution(home, self._decision(linking, dropped, created=created, merged=merged, cause=cause), created)

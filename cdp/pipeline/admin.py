@@ -3,6 +3,7 @@
 from django.contrib import admin, messages
 from django.contrib.admin import display
 from django.core.exceptions import PermissionDenied
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -11,12 +12,47 @@ from django.utils.html import format_html
 from unfold.decorators import action as page_action
 
 from cdp.access.admin_pages import ReadOnlyAdmin, moment
+from cdp.access.models import Source
 from cdp.access.rights import rights_of
+from cdp.core.clock import DAY, from_us
 from cdp.core.errors import DomainError
-from cdp.pipeline import admin_quarantine  # noqa: F401 - registers its pages
+from cdp.pipeline import admin_consents, admin_quarantine  # noqa: F401 - registers its pages
 from cdp.pipeline.merge import unmerge
-from cdp.pipeline.models import ImportRun, InboxMessage
+from cdp.pipeline.models import Counter, ImportRun, InboxMessage
+from cdp.pipeline.outcomes import KINDS, outcome_text
 from cdp.profiles.models import KeepApart, Merge
+
+
+class SourceFilter(admin.SimpleListFilter):
+    """By the source that they came from."""
+
+    title = "source"
+    parameter_name = "source"
+
+    def lookups(self, _request: HttpRequest, _model_admin: object) -> list[tuple[str, str]]:
+        """Every source."""
+        return [(str(pk), name) for pk, name in Source.objects.order_by("name").values_list("pk", "name")]
+
+    def queryset(self, _request: HttpRequest, queryset: QuerySet[Counter]) -> QuerySet[Counter]:
+        """Those of the chosen one."""
+        value = self.value() or ""
+        return queryset.filter(source_id=int(value)) if value.isdecimal() and len(value) < 10 else queryset
+
+
+class KindFilter(admin.SimpleListFilter):
+    """By what became of them."""
+
+    title = "outcome"
+    parameter_name = "kind"
+
+    def lookups(self, _request: HttpRequest, _model_admin: object) -> list[tuple[str, str]]:
+        """The kinds of outcomes."""
+        return list(KINDS.items())
+
+    def queryset(self, _request: HttpRequest, queryset: QuerySet[Counter]) -> QuerySet[Counter]:
+        """Those of the chosen kind."""
+        value = self.value() or ""
+        return queryset.filter(outcome__startswith=value) if value in KINDS else queryset
 
 
 @admin.register(InboxMessage)
@@ -38,6 +74,40 @@ class InboxMessageAdmin(ReadOnlyAdmin):
     def when(self, row: InboxMessage) -> str:
         """When it was acknowledged."""
         return moment(row.received)
+
+
+@admin.register(Counter)
+class CounterAdmin(ReadOnlyAdmin):
+    """What became of the messages of each source, day by day: also how many each rule of consent stopped."""
+
+    list_display = ("date", "source", "told", "count")
+    list_display_links = None
+    list_filter = (SourceFilter, KindFilter)
+    ordering = ("-day", "source_id", "outcome")
+    empty_title = "No message came yet"
+    empty_text = "Each source's messages are counted here by day: stored, refused, or stopped by consent."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Counter]:
+        """With the name of the source."""
+        name = Source.objects.filter(pk=OuterRef("source_id")).values("name")
+        found: QuerySet[Counter] = super().get_queryset(request).annotate(source_name=Subquery(name))
+        return found
+
+    @display(description="Day (UTC)", ordering="day")
+    def date(self, row: Counter) -> str:
+        """The day."""
+        return from_us(row.day * DAY).strftime("%Y-%m-%d")
+
+    @display(description="Source", ordering="source_id")
+    def source(self, row: Counter) -> str:
+        """The name of the source, or its number when it is gone."""
+        name: str | None = row.source_name  # type: ignore[attr-defined]  # annotated above
+        return name or f"source {row.source_id}"
+
+    @display(description="What became of them", ordering="outcome")
+    def told(self, row: Counter) -> str:
+        """The outcome in words."""
+        return outcome_text(row.outcome)
 
 
 @admin.register(ImportRun)

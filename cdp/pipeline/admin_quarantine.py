@@ -16,7 +16,7 @@ from cdp.access.admin_pages import ReadOnlyAdmin, moment
 from cdp.access.audit import record_read
 from cdp.access.rights import rights_of
 from cdp.core.crypto import KeyMissing
-from cdp.customer360.masking import shown
+from cdp.customer360.masking import Sight, shown, sight_of
 from cdp.events.models import QuarantinedMessage
 from cdp.pipeline.quarantine import Replay, discard, quarantined_text, replay
 
@@ -63,12 +63,13 @@ class QuarantineAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         row = get_object_or_404(QuarantinedMessage.objects.select_related("source"), pk=_number(object_id))
         rights = rights_of(request)
+        sight = sight_of(rights)
         may_replay = self.has_replay_permission(request) and row.status == QuarantinedMessage.Status.OPEN
         text, problem = _text_of(row)
         if request.method == "POST":
             if not may_replay:
                 raise PermissionDenied
-            answer = self._resolve(request, row, before=text, may_correct=rights.sees_personal)
+            answer = self._resolve(request, row, before=text, may_correct=bool(sight))
             if isinstance(answer, HttpResponse):
                 return answer
             problem, text = answer, request.POST.get("message", text)
@@ -80,11 +81,11 @@ class QuarantineAdmin(ReadOnlyAdmin):
             "row": row,
             "received": moment(row.received),
             "resolved": moment(row.resolved_at),
-            "text": text if rights.sees_personal else _masked(text),
+            "text": text if sight else _masked(text, sight),
             "problem": problem,
-            "clear": rights.sees_personal,
+            "clear": bool(sight),
             "may_replay": may_replay,
-            "may_correct": may_replay and rights.sees_personal,
+            "may_correct": may_replay and bool(sight),
             "listing": reverse(_LISTING),
             **(extra_context or {}),
         }
@@ -143,9 +144,9 @@ def _text_of(row: QuarantinedMessage) -> tuple[str, str]:
         return raw.decode(errors="replace"), ""
 
 
-def _masked(text: str) -> str:
+def _masked(text: str, sight: Sight) -> str:
     try:
         document = msgspec.json.decode(text)
     except msgspec.DecodeError:
         return "Hidden: what is no JSON cannot be masked part by part."
-    return msgspec.json.format(msgspec.json.encode(shown("", document, clear=False)), indent=2).decode()
+    return msgspec.json.format(msgspec.json.encode(shown("", document, clear=sight)), indent=2).decode()

@@ -76,9 +76,12 @@ def preflight(allow: bytes) -> Answer:
     return Answer(204, b"", (*_PREFLIGHT, (b"allow", allow)))
 
 
-async def send_answer(send: Send, answer: Answer, origin: bytes | None) -> None:
-    """Send `answer` with the CORS headers for `origin`. Cookies mean nothing here, so credentials may come along."""
-    headers: list[tuple[bytes, bytes]] = [*answer.headers]
+async def send_answer(send: Send, answer: Answer, *, origin: bytes | None, request_id: bytes) -> None:
+    """Send `answer` with the id of its request and the CORS headers for `origin`.
+
+    Cookies mean nothing here, so credentials may come along.
+    """
+    headers: list[tuple[bytes, bytes]] = [*answer.headers, (b"x-request-id", request_id)]
     if origin is None:
         headers.append(_ANY_ORIGIN)
     else:

@@ -19,7 +19,10 @@ BROWSER_HISTORY = 7 * clock.DAY
 
 
 class Checked(msgspec.Struct):
-    """A message with its digest; `code` is empty when it is usable, else stable, and `reason` says what to do."""
+    """A message with its digest; `code` is empty when it is usable, else stable, and `reason` says what to do.
+
+    A usable message that names no `message_id` is known by its event's id: the digest as a UUID.
+    """
 
     raw: bytes
     digest: bytes
@@ -58,8 +61,9 @@ def checked(
     try:
         message, raw = _decoded(raw, call, max_bytes)
         _require(message, source, received, sent_at)
-        message_id = _message_id(message, raw)
-        return Checked(raw, digest_of(source.id, message_id), message_id)
+        given = _given_id(message)
+        digest = digest_of(source.id, given or _derived_id(message, raw))
+        return Checked(raw, digest, given or str(UUID(bytes=digest)))
     except _Refusal as refusal:
         raw = _typed(raw, call)
         message_id = _rescued_id(raw)
@@ -142,16 +146,19 @@ def _named(message: _Incoming) -> bool:
     return bool(context.get("externalIds")) or (isinstance(device, dict) and _given(device.get("id")))
 
 
-def _message_id(message: _Incoming, raw: bytes) -> str:
-    given = message.message_id
-    if given is None or given == "":
-        try:
-            return derived_message_id(message, raw)
-        except (msgspec.DecodeError, OverflowError) as error:
-            raise _Refusal("bad_json", f"The message has no `messageId`, and none can be made: {error}.") from None
-    if len(str(given)) > MAX_MESSAGE_ID:
+def _given_id(message: _Incoming) -> str:
+    """The `messageId` that the sender gave, or blank."""
+    given = "" if message.message_id is None else str(message.message_id)
+    if len(given) > MAX_MESSAGE_ID:
         raise _Refusal("message_id_too_long", f"A `messageId` may have {MAX_MESSAGE_ID} characters.")
-    return str(given)
+    return given
+
+
+def _derived_id(message: _Incoming, raw: bytes) -> str:
+    try:
+        return derived_message_id(message, raw)
+    except (msgspec.DecodeError, OverflowError) as error:
+        raise _Refusal("bad_json", f"The message has no `messageId`, and none can be made: {error}.") from None
 
 
 def _rescued_id(raw: bytes) -> str:

@@ -9,10 +9,13 @@ _COUNTERS = Table(
     {"day": "integer", "source_id": "integer", "outcome": "text", "count": "bigint"},
     ("day", "source_id", "outcome"),
 )
-ADD = "on conflict (day, source_id, outcome) do update set count = pipeline_counter.count + excluded.count"
+_ADD = "on conflict (day, source_id, outcome) do update set count = pipeline_counter.count + excluded.count"
 
 
-def count(db: Database, outcomes: Mapping[tuple[int, str], int], *, day: int) -> None:
-    """Add to the counters of `day` (days since 1970), in the open transaction: one statement."""
-    rows = [(day, source, outcome, number) for (source, outcome), number in sorted(outcomes.items()) if number]
-    db.insert(_COUNTERS, rows, conflict=ADD)
+def count(db: Database, outcomes: Mapping[tuple[int, int, str], int]) -> None:
+    """Add to the counters of (day since 1970, source, outcome), in the open transaction: one statement.
+
+    In sorted order, so that two who count the same wait for each other instead of deadlocking.
+    """
+    rows = [(*key, number) for key, number in sorted(outcomes.items()) if number]
+    db.insert(_COUNTERS, rows, conflict=_ADD)

@@ -13,13 +13,16 @@ from django.conf import settings
 from cdp.access.source import SourceRef
 from cdp.core.address import shortened
 from cdp.core.clock import now_us
+from cdp.core.crypto import Keyring
 from cdp.core.errors import DomainError, Invalid, NotFound, TooLarge
+from cdp.core.ids import request_id
 from cdp.pipeline import answers, wire
 from cdp.pipeline.answers import Answer, Rejection, Send
 from cdp.pipeline.check import Checked, checked
 from cdp.pipeline.group_commit import GroupCommit
+from cdp.pipeline.limits import Limits
 from cdp.pipeline.message import CALLS, HISTORICAL, PRIVACY_CONTROL, Envelope, tail_of
-from cdp.pipeline.visitor import RateLimit, client_address, origin_allowed, require_networks
+from cdp.pipeline.visitor import RateLimit, client_address, origin_allowed
 from cdp.pipeline.write_keys import Forbidden, TooMany, WriteKeys
 from cdp.pipeline.writer import kept, refused
 
@@ -43,24 +46,28 @@ class _Request:
 
     __slots__ = ("_query", "address", "flags", "headers", "method", "origin", "path")
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, proxies: tuple[str, ...]) -> None:
         self.path: str = scope["path"]
         self.method: str = scope["method"]
         self._query: bytes = scope["query_string"]
         self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
-        self.address = client_address(scope)
+        self.address = client_address(scope, proxies)
         self.origin = self.headers.get(b"origin")
         self.flags = PRIVACY_CONTROL if self.headers.get(b"sec-gpc") == b"1" else 0
 
-    def visitor(self, source: SourceRef) -> tuple[str, str]:
-        """Address (shortened unless KEEP_FULL_IP) and user agent, for the context of messages that say none.
+    def visitor(self, source: SourceRef, *, full: bool) -> tuple[str, str]:
+        """Address (shortened unless `full`) and user agent, for the context of messages that say none.
 
         Blank for a server source, whose own address is nobody's; but an image is fetched by the visitor.
         """
         if source.trusted and self.path not in _PIXELS:
             return "", ""
-        address = self.address if settings.KEEP_FULL_IP else _shortened(self.address)
+        address = self.address if full else _shortened(self.address)
         return address, self.headers.get(b"user-agent", b"")[:_MAX_AGENT].decode("latin-1")
+
+    def id(self) -> bytes:
+        """The client's X-Request-ID, or a new one."""
+        return request_id(self.headers.get(b"x-request-id", b"").decode("latin-1")).encode()
 
     def query(self, name: str) -> str:
         """The first value of a query parameter, or blank."""
@@ -72,8 +79,9 @@ class Door:
     """All of `/v1/…` and `/sourceConfig/`. `on_commit` is called after each commit: something waits in the inbox."""
 
     def __init__(self, *, on_commit: Callable[[], None] = lambda: None) -> None:
-        require_networks(settings.TRUSTED_PROXIES)
-        self._commits = GroupCommit(on_commit=on_commit)
+        self._limits = Limits.of_settings()
+        self._keyring: Keyring = settings.KEYRING
+        self._commits = GroupCommit(max_backlog=self._limits.backlog, on_commit=on_commit)
         self._keys = WriteKeys()
         self._limit = RateLimit()
 
@@ -84,7 +92,7 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: wire.Receive, send: Send) -> None:
         """Answer one HTTP request."""
-        request = _Request(scope)
+        request = _Request(scope, self._limits.proxies)
         try:
             answer = await self._answer(request, receive)
         except wire.Gone:
@@ -93,7 +101,7 @@ class Door:
             answer = answers.refusal(error, {"retry-after": str(error.seconds)})
         except DomainError as error:
             answer = answers.refusal(error)
-        await answers.send_answer(send, answer, request.origin)
+        await answers.send_answer(send, answer, origin=request.origin, request_id=request.id())
 
     async def _answer(self, request: _Request, receive: wire.Receive) -> Answer:
         path, method = request.path, request.method
@@ -117,41 +125,39 @@ class Door:
         return self._source_config if path in {"/sourceConfig", "/sourceConfig/"} else None
 
     async def _take_one(self, request: _Request, receive: wire.Receive, call: str) -> Answer:
-        limit = settings.MAX_EVENT_BYTES
-        raw = await wire.body_of(receive, request.headers, limit=limit, too_large=_message_too_large)
+        raw = await wire.body_of(receive, request.headers, limit=self._limits.event_bytes, too_large=_message_too_large)
         source = await self._source(request, lambda: wire.key_in(raw))
         return await self._take_message(request, source, raw, call)
 
     async def _take_message(self, request: _Request, source: SourceRef, raw: bytes, call: str) -> Answer:
         received = now_us()
-        keyring = settings.KEYRING
-        message = checked(raw, source=source, received=received, max_bytes=settings.MAX_EVENT_BYTES, call=call)
-        address, agent = request.visitor(source)
+        message = checked(raw, source=source, received=received, max_bytes=self._limits.event_bytes, call=call)
+        address, agent = request.visitor(source, full=self._limits.full_addresses)
         if not message.code:
-            row = kept(keyring, message, source.id, received, _tail(address, agent, request.flags))
+            row = kept(self._keyring, message, source.id, received, _tail(address, agent, request.flags))
             await self._commits.submit((row,), (), size=len(row.body))
             return _TAKEN_ONE
         if message.code in _NO_MESSAGE_AT_ALL or not raw.lstrip().startswith(b"{"):
             raise Invalid(message.reason, code=message.code)
         envelope = Envelope(_NO_MESSAGE, None, _context(address, agent), request.flags)
-        refusal = refused(keyring, message, source.id, received, envelope)
+        refusal = refused(self._keyring, message, source.id, received, envelope)
         await self._commits.submit((), (refusal,), size=len(refusal.body))
         return answers.taken(0, [_rejection(0, message)])
 
     async def _take_batch(self, request: _Request, receive: wire.Receive, call: str) -> Answer:
-        limit = settings.MAX_BATCH_BYTES
-        body = await wire.body_of(receive, request.headers, limit=limit, too_large=_batch_too_large)
-        batch, key = wire.batch_of(body)
+        limits = self._limits
+        body = await wire.body_of(receive, request.headers, limit=limits.batch_bytes, too_large=_batch_too_large)
+        batch, key = wire.batch_of(body, most=limits.batch_events)
         source = await self._source(request, lambda: key)
         if call == IMPORT and not source.trusted:
             raise Forbidden("Only a server source may import history.", code="import_not_allowed")
-        envelope = _batch_envelope(request, source, batch, HISTORICAL if call == IMPORT else 0)
+        envelope = _batch_envelope(request, source, batch, limits, HISTORICAL if call == IMPORT else 0)
         tail = tail_of(envelope)
-        if len(tail) * len(batch.batch) > 8 * settings.MAX_BATCH_BYTES:
+        if len(tail) * len(batch.batch) > 8 * limits.batch_bytes:
             raise TooLarge("The batch's `context` is too large for so many messages.", code="context_too_large")
         received = now_us()
         rows, refusals, rejected = [], [], []
-        keyring, most = settings.KEYRING, settings.MAX_EVENT_BYTES
+        keyring, most = self._keyring, limits.event_bytes
         for index, raw in enumerate(batch.batch):
             if index % _SLICE == _SLICE - 1:
                 await asyncio.sleep(0)  # a large batch lets others in between
@@ -198,7 +204,7 @@ class Door:
     async def _source(self, request: _Request, key_inside: Callable[[], str | None]) -> SourceRef:
         """The source of the key in the header or else inside; raises Unauthorized, Forbidden, TooMany, Unavailable."""
         key = wire.key_of(request.headers)
-        source = await self._keys.find(key)
+        source = self._keys.known(key) or await self._keys.find(key)
         if source is None:
             inside = key_inside()
             source = await self._keys.find(inside)
@@ -217,12 +223,12 @@ class Door:
 _TAKEN_ONE = answers.taken(1)
 
 
-def _message_too_large() -> DomainError:
-    return TooLarge(f"A message may have {settings.MAX_EVENT_BYTES} bytes; make it smaller.", code="too_large")
+def _message_too_large(limit: int) -> DomainError:
+    return TooLarge(f"A message may have {limit} bytes; make it smaller.", code="too_large")
 
 
-def _batch_too_large() -> DomainError:
-    return Invalid(f"A batch may have {settings.MAX_BATCH_BYTES} bytes; send several.", code="batch_too_large")
+def _batch_too_large(limit: int) -> DomainError:
+    return Invalid(f"A batch may have {limit} bytes; send several.", code="batch_too_large")
 
 
 class _WrongMethod(DomainError):
@@ -242,9 +248,11 @@ def _may_send(origin: bytes | None, allowed: tuple[str, ...]) -> bool:
     return origin is None or origin_allowed(origin.decode("latin-1"), allowed)
 
 
-def _batch_envelope(request: _Request, source: SourceRef, batch: wire.Batch, flags: int) -> Envelope:
-    context = {**_context(*request.visitor(source)), **wire.shared_object(batch.context, "context")}
-    integrations = wire.shared_object(batch.integrations, "integrations")
+def _batch_envelope(request: _Request, source: SourceRef, batch: wire.Batch, limits: Limits, flags: int) -> Envelope:
+    limit = limits.event_bytes
+    context = _context(*request.visitor(source, full=limits.full_addresses))
+    context |= wire.shared_object(batch.context, "context", limit=limit)
+    integrations = wire.shared_object(batch.integrations, "integrations", limit=limit)
     sent_at = batch.sent_at if isinstance(batch.sent_at, str | int | float) else None
     return Envelope(_NO_MESSAGE, sent_at, context or None, request.flags | flags, integrations or None)
 

@@ -12,9 +12,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from django.conf import settings
-
-from cdp.core.clock import DAY, now_us
 from cdp.core.errors import Unavailable
 from cdp.pipeline.own_connection import OwnConnection, driver_errors, own_connection
 from cdp.pipeline.writer import Kept, Refused
@@ -40,8 +37,13 @@ class GroupCommit:
     """Takes rows from one event loop and commits them in groups. `on_commit` is called after each, in the thread."""
 
     def __init__(
-        self, *, connect: Callable[[], OwnConnection] = own_connection, on_commit: Callable[[], None] = lambda: None
+        self,
+        *,
+        max_backlog: int,
+        connect: Callable[[], OwnConnection] = own_connection,
+        on_commit: Callable[[], None] = lambda: None,
     ) -> None:
+        self._max_backlog = max_backlog
         self._connect = connect
         self._on_commit = on_commit
         self._queue: queue.SimpleQueue[list[_Submission] | None] = queue.SimpleQueue()
@@ -61,7 +63,7 @@ class GroupCommit:
         the store was lost, and the digests make the client's next try safe. Raises Unavailable at once when too much
         waits, here or in the inbox. Call it in the event loop.
         """
-        if self._backlog > settings.MAX_BACKLOG:
+        if self._backlog > self._max_backlog:
             if time.monotonic() >= self._look_at:
                 nobody = asyncio.get_running_loop().create_future()
                 nobody.cancel()
@@ -134,16 +136,15 @@ class GroupCommit:
         refusals = [row for submission in group for row in submission.refusals]
         if not rows and not refusals:
             return None
-        day = now_us() // DAY
         try:
             try:
-                self._connected().write(rows, refusals, day=day)
+                self._connected().write(rows, refusals)
             except driver_errors():
-                # A server that was restarted is noticed only now. Trying again is safe: the digests are there or not.
+                # A server that was restarted is noticed only now. Trying again is safe: a repeat counts once.
                 if self._connection is None or not self._connection.is_lost():
                     raise
                 self._disconnect()
-                self._connected().write(rows, refusals, day=day)
+                self._connected().write(rows, refusals)
         except driver_errors() as error:
             self._disconnect()
             self._complain(error)

@@ -10,11 +10,14 @@ from django.db import DatabaseError, connection
 from django.db.models import Max, Min, Model, Sum
 
 from cdp.access.models import Source
-from cdp.core.clock import SECOND
+from cdp.core.clock import SECOND, now_us
 from cdp.events.models import Event, QuarantinedMessage
+from cdp.history.health import lags, lake_note, lake_problem
 from cdp.pipeline.lease import LEASE
 from cdp.pipeline.models import Counter, InboxMessage, ProcessingLease
 from cdp.profiles.models import Merge, Profile
+from cdp.segments.heads import freshness
+from cdp.segments.models import Segment
 
 _BROKER_SECONDS = 2.0
 _COUNTED = 100_000
@@ -22,10 +25,11 @@ _COUNTED = 100_000
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that readiness needs; `problem` is blank when it is there."""
+    """One thing that readiness needs; `problem` is blank when it is there, and `note` says how it is."""
 
     name: str
     problem: str
+    note: str = "ok"
 
 
 @dataclass(frozen=True)
@@ -52,15 +56,18 @@ class Metric:
 
 
 def readiness() -> list[Check]:
-    """Database, broker and backlog, in this order. Never raises; takes about two seconds at most."""
+    """Database, broker, lake and backlog, in this order. Never raises; takes about two seconds at most."""
     try:
         waiting = backlog()
+        behind = lags(now_us())
     except DatabaseError as error:
+        down = Check("database", f"does not answer ({type(error).__name__})")
         unknown = "cannot be counted without the database"
-        return [Check("database", f"does not answer ({type(error).__name__})"), _broker(), Check("backlog", unknown)]
+        return [down, _broker(), Check("lake", unknown), Check("backlog", unknown)]
     full = waiting.messages > settings.MAX_BACKLOG
     problem = f"{waiting.messages} messages wait, more than MAX_BACKLOG: is a worker running?" if full else ""
-    return [Check("database", ""), _broker(), Check("backlog", problem)]
+    lake = Check("lake", lake_problem(behind), lake_note(behind))
+    return [Check("database", ""), _broker(), lake, Check("backlog", problem)]
 
 
 def backlog() -> Backlog:
@@ -89,11 +96,30 @@ def metrics(now: int) -> Iterator[Metric]:
     yield _gauge("cdp_merges", "Merges ever made; estimated above 100,000.", _rows(Merge))
     waiting_for_correction = QuarantinedMessage.objects.filter(status=QuarantinedMessage.Status.OPEN).count()
     yield _gauge("cdp_quarantine_open", "Quarantined messages that wait for a correction.", waiting_for_correction)
+    yield from _lake(now)
+    segments = list(Segment.objects.all())
+    behind = max(freshness(segments, now=now).values(), default=0.0)
+    failed = sum(bool(segment.error) for segment in segments)
+    yield _gauge("cdp_segments", "Segments that are defined.", len(segments))
+    yield _gauge("cdp_segments_failed", "Segments that could not be computed when they last should have been.", failed)
+    yield _gauge("cdp_segments_behind_seconds", "Age of the oldest write that some segment has not seen.", behind)
     lease = ProcessingLease.objects.filter(id=1).first()
     held = lease is not None and lease.holder != "" and lease.expires_at > now
     age = (now - lease.expires_at + LEASE) / SECOND if lease is not None and held else 0.0
     yield _gauge("cdp_lease_held", "1 while a worker holds the processing lease.", held)
     yield _gauge("cdp_lease_age_seconds", "How long ago its holder renewed it.", max(0.0, age))
+
+
+def _lake(now: int) -> Iterator[Metric]:
+    found = lags(now)
+    for name, help_, samples in (
+        ("cdp_lake_rows_waiting", "Rows that have not reached the lake.", [lag.rows for lag in found]),
+        ("cdp_lake_seconds_waiting", "How long the first of them has waited.", [lag.seconds for lag in found]),
+        ("cdp_lake_files", "Parquet files of the lake.", [lag.files for lag in found]),
+        ("cdp_lake_bytes", "Their bytes.", [lag.bytes for lag in found]),
+    ):
+        pairs = tuple(((lag.table,), float(value)) for lag, value in zip(found, samples, strict=True))
+        yield Metric(name, "gauge", help_, pairs, ("table",))
 
 
 def _broker() -> Check:

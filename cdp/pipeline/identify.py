@@ -1,4 +1,4 @@
-"""Identifiers that a person or the API adds, confirms or prefers."""
+"""Identifiers that a person or the API adds, confirms, prefers or removes."""
 
 import uuid
 from typing import Any
@@ -17,7 +17,8 @@ from cdp.identities.population import LOG, load_population, store_population
 from cdp.identities.resolve import Candidate, Resolver
 from cdp.identities.rules import Rules, digests, load_rules
 from cdp.identities.value import IdentifierBody, open_identifier, seal_identifier
-from cdp.pipeline.lease import exclusive
+from cdp.pipeline.erased import require_not_suppressed
+from cdp.pipeline.lease import exclusive, mark_described
 from cdp.profiles.people import fragment_ids, person_of
 from cdp.traits.apply import load_documents, store_documents
 from cdp.traits.document import Document
@@ -38,12 +39,13 @@ def add_identifier(
     """Give a person an identifier, or say more about one that it has. Trusted, because the API is.
 
     Holds the processing fence. Raises NotFound, Invalid for a value that cannot be one, Conflict when it belongs to
-    somebody else (merge the people instead) or a limit is reached.
+    somebody else (merge the people instead), a limit is reached or it is an erased person's.
     """
     with exclusive() as db:
         person = person_of(profile)
         rules = load_rules(db, region=settings.DEFAULT_PHONE_REGION)
         candidate, versions = _candidate(rules, type_code, value, namespace, verified=verified_at is not None)
+        require_not_suppressed(db, rules, [(candidate.kind, candidate.namespace, value)])
         now = now_us()
         _attach(db, rules, person.pk, candidate, versions, now=now)
         row = _row(person.pk, versions)
@@ -53,6 +55,7 @@ def add_identifier(
         if primary:
             _prefer(row, person.pk)
         db.insert(LOG, [(now, "attach", "request", person.pk, None, row.type_id, versions[0], None, actor)])
+        mark_described(db, [row.profile_id], now=now)
         return row
 
 
@@ -74,6 +77,7 @@ def verify_identifier(profile: uuid.UUID, type_code: str, value: str, *, namespa
         row.trusted = True
         row.save(update_fields=["verified_at", "trusted"])
         _verify_trait(db, rules, row, now=now)
+        mark_described(db, fragment_ids(person.pk), now=now)
         return row
 
 
@@ -82,6 +86,31 @@ def set_primary(profile: uuid.UUID, type_code: str, value: str, *, namespace: st
     with exclusive() as db:
         row = _of_person(load_rules(db, region=settings.DEFAULT_PHONE_REGION), profile, type_code, value, namespace)
         return _prefer(row, person_of(profile).pk)
+
+
+def remove_identifier(profile: uuid.UUID, type_code: str, value: str, *, namespace: str = "", actor: str) -> list[str]:
+    """Take an identifier from a person, with the traits named like its type that hold its value. Returns their keys.
+
+    From then on it finds nobody: what comes with it begins a new person. What it joined stays joined (unmerge that).
+    Holds the processing fence. Raises NotFound, Invalid, Conflict for the last one that finds the person.
+    """
+    with exclusive() as db:
+        rules = load_rules(db, region=settings.DEFAULT_PHONE_REGION)
+        person = person_of(profile)
+        _, versions = _candidate(rules, type_code, value, namespace)
+        row = _row(person.pk, versions)
+        fragments = fragment_ids(person.pk)
+        mine = Identifier.objects.filter(profile_id__in=fragments)
+        if row.linking and not mine.filter(linking=True).exclude(digest__in=versions).exists():
+            raise Conflict(
+                "It is the only one that finds this person: delete the person instead.", code="last_identity"
+            )
+        now = now_us()
+        removed = _drop_trait(db, rules, row, fragments, now=now)
+        mine.filter(digest__in=versions).delete()
+        db.insert(LOG, [(now, "detach", "request", person.pk, None, row.type_id, versions[0], None, actor)])
+        mark_described(db, fragments, now=now)
+        return removed
 
 
 def value_of(row: Identifier) -> str:
@@ -101,6 +130,19 @@ def _verify_trait(db: Database, rules: Rules, row: Identifier, *, now: int) -> N
             document[kind.code] = msgspec.structs.replace(trait, verified=True)
             changed[profile_id] = document
     store_documents(db, changed, now=now)
+
+
+def _drop_trait(db: Database, rules: Rules, row: Identifier, fragments: list[int], *, now: int) -> list[str]:
+    """Remove the traits named like the type (e-mail, phone) that hold the value of `row`."""
+    kind = next(kind for kind in rules.kinds.values() if kind.id == row.type_id)
+    removed_value = value_of(row)
+    changed: dict[int, Document] = {}
+    for profile_id, document in load_documents(db, fragments).items():
+        trait = document.get(kind.code)
+        if trait and isinstance(trait.value, str) and rules.spelling(kind, trait.value) == removed_value:
+            changed[profile_id] = {key: other for key, other in document.items() if key != kind.code}
+    store_documents(db, changed, now=now)
+    return [kind.code] if changed else []
 
 
 def _attach(db: Database, rules: Rules, person: int, candidate: Candidate, versions: list[bytes], *, now: int) -> None:

@@ -5,10 +5,7 @@ is what makes every write safe: each writing transaction raises it, and one that
 different number and starts again. So a micro-batch is planned without any lock, and a REST write never waits for it.
 """
 
-import os
-import socket
-import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,13 +13,14 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from cdp.access.source import SOURCES_SQL, SourceRef, sources_of
+from cdp.consents.gate import GATE_SQL, Gate, gate_of
 from cdp.core.bulk import Database
 from cdp.core.clock import SECOND, now_us
+from cdp.core.holder import holder_name, is_gone
 from cdp.identities.rules import RULES_SQL, Rules, rules_of
 
 LEASE = 10 * SECOND
-_MACHINE = socket.gethostname()[:30]
-HOLDER = f"{_MACHINE}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+HOLDER = holder_name()
 
 
 class FenceLost(Exception):
@@ -37,11 +35,12 @@ def database() -> Database:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What a plan stands on: the fence it was made under, the rules of identity and the sources."""
+    """What a plan stands on: the fence it was made under, the rules of identity, the sources and the gate."""
 
     fence: int
     rules: Rules
     sources: dict[int, SourceRef]
+    gate: Gate
 
 
 _FENCE_SQL = "select 'fence', fence, '', key_version, 0, 0, false, false, false from pipeline_processinglease"
@@ -52,10 +51,10 @@ def ground(db: Database) -> Ground:
 
     Makes sure that this process knows the key that stored rows are indexed with.
     """
-    rows = db.rows(f"{_FENCE_SQL} union all {RULES_SQL} union all {SOURCES_SQL}")
+    rows = db.rows(f"{_FENCE_SQL} union all {RULES_SQL} union all {SOURCES_SQL} union all {GATE_SQL}")
     number, key_version = next((row[1], row[3]) for row in rows if row[0] == "fence")
     _know_key(key_version)
-    return Ground(number, rules_of(rows, region=settings.DEFAULT_PHONE_REGION), sources_of(rows))
+    return Ground(number, rules_of(rows, region=settings.DEFAULT_PHONE_REGION), sources_of(rows), gate_of(rows))
 
 
 _held: dict[str, int] = {}
@@ -76,7 +75,7 @@ def take_lease(db: Database, *, holder: str = HOLDER) -> bool:
     )
     if db.execute(sql, (holder, now + LEASE, holder, now)) != 1:
         other = db.rows("select holder from pipeline_processinglease where id = 1")[0][0]
-        if not _is_gone(other) or db.execute(sql, (holder, now + LEASE, other, now)) != 1:
+        if not is_gone(other) or db.execute(sql, (holder, now + LEASE, other, now)) != 1:
             return False
     _held[holder] = now + LEASE
     return True
@@ -116,18 +115,32 @@ def exclusive() -> Iterator[Database]:
         yield db
 
 
-def _is_gone(holder: str) -> bool:
-    """Whether `holder` names a process of this machine that does not run any more."""
-    machine, _, rest = holder.rpartition(":")[0].rpartition(":")
-    if machine != _MACHINE or not rest.isdigit():
-        return False
-    try:
-        os.kill(int(rest), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+def fence_of(db: Database) -> int:
+    """The number under which the transaction that holds the fence writes: one query."""
+    number: int = db.rows("select fence from pipeline_processinglease where id = 1")[0][0]
+    return number
+
+
+def mark_described(db: Database, profile_ids: Iterable[int], *, now: int) -> None:
+    """Say that what is known of these profiles changed at `now` (µs), under the fence that is held: one query."""
+    db.execute_in(
+        "update profiles_profile set updated_at = ?, touched = lease.fence, described = lease.fence"
+        " from pipeline_processinglease lease where lease.id = 1 and profiles_profile.id {in}",
+        profile_ids,
+        "bigint",
+        (now,),
+    )
+
+
+def mark_touched(db: Database, profile_ids: Iterable[int], *, now: int) -> None:
+    """Say that these profiles must be looked at again as of `now` (µs), under the fence that is held: one query."""
+    db.execute_in(
+        "update profiles_profile set updated_at = ?, touched = lease.fence"
+        " from pipeline_processinglease lease where lease.id = 1 and profiles_profile.id {in}",
+        profile_ids,
+        "bigint",
+        (now,),
+    )
 
 
 def _know_key(version: int) -> None:

@@ -4,13 +4,14 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cdp.access.audit import record_change
 from cdp.consents.merging import restrict_consents
 from cdp.core.bulk import Database, Table
 from cdp.core.clock import now_us
 from cdp.core.errors import Conflict, Invalid, NotFound
 from cdp.core.ids import uuid7
 from cdp.identities.population import LOG
-from cdp.pipeline.lease import exclusive
+from cdp.pipeline.lease import exclusive, fence_of, mark_described
 from cdp.profiles.models import KeepApart, Merge, Profile
 from cdp.profiles.people import person_of
 from cdp.profiles.rows import MERGES, move_people
@@ -43,7 +44,7 @@ def merge_people(
     """Make the people of `sources` and of `target` one person; the id of the first-created profile stays.
 
     An explicit merge may join two user ids and lifts what an unmerge kept apart. `dry_run` shows the same result and
-    writes nothing. Holds the processing fence. Raises NotFound, Invalid, Conflict.
+    writes nothing. Holds the processing fence; recorded in the audit. Raises NotFound, Invalid, Conflict.
     """
     chosen = STRATEGIES.get(strategy)
     if chosen is None:
@@ -61,6 +62,10 @@ def merge_people(
             record = golden(into.pk, extra=edges, also=[person.pk for person in people])
             return MergeResult(min((into, *people), key=lambda p: p.pk).public_id, record, [])
         ids = _write(db, into, people, strategy=chosen, actor=actor, now=now)
+        named = [person.public_id for person in (into, *people)]
+        record_change(
+            actor, action="merge", object_type="profile", object_ids=named, fields=["person"], why=f"strategy {chosen}"
+        )
         first = min((into, *people), key=lambda p: p.pk)
         merges = list(Merge.objects.filter(public_id__in=ids).order_by("id"))
         return MergeResult(first.public_id, golden(first.pk), merges)
@@ -78,11 +83,14 @@ def unmerge(merge: uuid.UUID, *, actor: str) -> list[uuid.UUID]:
         if not row.active:
             raise Conflict("This merge is undone already.", code="already_undone")
         now = now_us()
-        Merge.objects.filter(pk=row.pk).update(active=False, undone_at=now)
+        Merge.objects.filter(pk=row.pk).update(active=False, undone_at=now, fence=fence_of(db))
         KeepApart.objects.create(first_id=row.target_id, second_id=row.source_id, merge=row, created_at=now)
         people = _components(row.target.person_id)
         db.update(_PERSON, [(person, profile) for person, members in people.items() for profile in members])
+        mark_described(db, [profile for members in people.values() for profile in members], now=now)
         _log(db, "unmerge", "rule 9", row.target_id, row.source_id, actor=actor, now=now)
+        named = [row.target.public_id, row.source.public_id]
+        record_change(actor, action="unmerge", object_type="profile", object_ids=named, fields=["person"])
         found = dict(Profile.objects.filter(pk__in=people).values_list("pk", "public_id"))
         return [found[person] for person in sorted(people)]
 
@@ -93,15 +101,16 @@ def _write(
     _lift(db, [into, *people], now=now)
     first = min((into, *people), key=lambda p: p.pk).pk
     ids = [uuid7(now) for _ in people]
+    fence = fence_of(db)
     db.insert(
         MERGES,
         [
-            (public_id, into.pk, person.pk, "api", strategy, True, now, None, None, None, actor)
+            (public_id, into.pk, person.pk, "api", strategy, True, now, fence, None, None, None, actor)
             for public_id, person in zip(ids, people, strict=True)
         ],
     )
     restrict_consents(db, [(public_id, into.pk, p.pk) for public_id, p in zip(ids, people, strict=True)], now=now)
-    move_people(db, {person.pk: first for person in (into, *people) if person.pk != first})
+    move_people(db, {person.pk: first for person in (into, *people) if person.pk != first}, fence=fence)
     for person in people:
         _log(db, "merge", f"api {strategy}", into.pk, person.pk, actor=actor, now=now)
     return ids

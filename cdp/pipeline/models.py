@@ -6,13 +6,18 @@ from django.db import models
 
 
 class InboxMessage(models.Model):
-    """An acknowledged message that waits to be processed. Deleted in the transaction that writes its event."""
+    """An acknowledged message that waits to be processed. Deleted in the transaction that writes its event.
+
+    The door adds rows without a look at what is there, so repeats wait here too: it has no index to keep but the
+    number. The processor finds them out by `SeenMessage`.
+    """
 
     id = models.BigAutoField(primary_key=True)
     digest = models.BinaryField(max_length=16)
     source_id = models.IntegerField(null=True)
     received = models.BigIntegerField()
     body = models.BinaryField(help_text="Encrypted `cdp.pipeline.message.Envelope`.")
+    claimed = models.BooleanField(default=False, help_text="Its digest is in `SeenMessage` already: it is no repeat.")
 
     class Meta:
         verbose_name = "waiting message"
@@ -22,10 +27,14 @@ class InboxMessage(models.Model):
 
 
 class SeenMessage(models.Model):
-    """The digest of every message that was accepted, kept for DEDUPE_DAYS, so that each counts once."""
+    """The digest of every message that was accepted, kept for DEDUPE_DAYS, so that each counts once.
+
+    Who puts a digest here has claimed the message: the processor for what came through the door, in the transaction
+    that takes it out of the inbox; imports, the REST API and a replay when they put it in, as they answer at once.
+    """
 
     digest = models.BinaryField(max_length=16, primary_key=True)
-    day = models.IntegerField(help_text="Days since 1970 on which it was accepted.")
+    day = models.IntegerField(db_index=True, help_text="Days since 1970 on which it was accepted.")
 
     def __str__(self) -> str:
         return bytes(self.digest).hex()

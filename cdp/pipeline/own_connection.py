@@ -5,14 +5,14 @@ Every commit is durable when it returns. A lock is waited for at most `WAIT` sec
 
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from django.db import connections
 
 from cdp.core.bulk import Database
-from cdp.pipeline.writer import Kept, Refused, write
+from cdp.pipeline.writer import Kept, Refused, append
 
 WAIT = 5
 _NAP = 0.001
@@ -27,7 +27,7 @@ class OwnConnection(Protocol):
     errors: tuple[type[Exception], ...]
     """What the driver raises."""
 
-    def write(self, rows: Sequence[Kept], refusals: Sequence[Refused], *, day: int) -> None:
+    def write(self, rows: Sequence[Kept], refusals: Sequence[Refused]) -> None:
         """Write a group in one transaction; durable on return. Raises one of `errors`."""
 
     def backlog(self) -> int:
@@ -57,24 +57,30 @@ class SqliteConnection:
             raise
         self._database = Database(self._connection, postgres=False)
 
-    def write(self, rows: Sequence[Kept], refusals: Sequence[Refused], *, day: int) -> None:
-        """See OwnConnection."""
-        self._begin()
+    def write(self, rows: Sequence[Kept], refusals: Sequence[Refused]) -> None:
+        """See OwnConnection. Without refusals it is one statement, which needs no BEGIN and no COMMIT beside it."""
+        if not refusals:
+            self._when_free(lambda: append(self._database, rows, ()))
+            return
+        self._when_free(lambda: self._connection.execute("begin immediate"))
         try:
-            write(self._database, rows, refusals, day=day)
+            append(self._database, rows, refusals)
             self._connection.execute("commit")
         except BaseException:
             if self._connection.in_transaction:
                 self._connection.execute("rollback")
             raise
 
-    def _begin(self) -> None:
-        """Take the write lock. SQLite's own wait sleeps up to 100 ms at a time, which would be felt at the door."""
+    def _when_free(self, begin: Callable[[], object]) -> None:
+        """Call what takes the write lock until it is free.
+
+        SQLite's own wait sleeps up to 100 ms at a time, which would be felt at the door.
+        """
         deadline = time.monotonic() + WAIT
         nap = _NAP
         while True:
             try:
-                self._connection.execute("begin immediate")
+                begin()
                 return
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
@@ -107,13 +113,13 @@ class PostgresConnection:
         self._connection = psycopg.connect(**{"connect_timeout": WAIT, **params}, autocommit=True)
         self._database = Database(self._connection, postgres=True)
 
-    def write(self, rows: Sequence[Kept], refusals: Sequence[Refused], *, day: int) -> None:
+    def write(self, rows: Sequence[Kept], refusals: Sequence[Refused]) -> None:
         """See OwnConnection."""
         if not refusals:
-            write(self._database, rows, day=day)
+            append(self._database, rows, ())
             return
         with self._connection.transaction():
-            write(self._database, rows, refusals, day=day)
+            append(self._database, rows, refusals)
 
     def backlog(self) -> int:
         """See OwnConnection."""

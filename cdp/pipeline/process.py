@@ -3,12 +3,14 @@
 import gc
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 
 from cdp.core.bulk import Database
 from cdp.core.clock import now_us
+from cdp.pipeline.batch import Batch, Failure, Waiting
 from cdp.pipeline.lease import (
     HOLDER,
     FenceLost,
@@ -20,7 +22,8 @@ from cdp.pipeline.lease import (
     release_lease,
     take_lease,
 )
-from cdp.pipeline.plan import Failure, Plan, Waiting, make_plan
+from cdp.pipeline.plan import make_plan, prepare, write_plan
+from cdp.pipeline.repeats import drop_repeats
 
 log = logging.getLogger(__name__)
 
@@ -61,19 +64,20 @@ def process_inbox(*, holder: str = HOLDER) -> int:
 
 
 def _take(db: Database, limit: int) -> list[Waiting]:
-    rows = db.rows(
-        "select id, digest, source_id, received, body from pipeline_inboxmessage order by id limit ?", (limit,)
-    )
-    return [Waiting(row[0], bytes(row[1]), row[2], row[3], bytes(row[4])) for row in rows]
+    return [_waiting(row) for row in db.rows(f"{_WAITING} order by id limit ?", (limit,))]
+
+
+def _waiting(row: Sequence[Any]) -> Waiting:
+    return Waiting(row[0], bytes(row[1]), row[2], row[3], bytes(row[4]), bool(row[5]), row[6] is not None)
 
 
 def _plan_and_write(db: Database, waiting: Sequence[Waiting], base: Ground, *, holder: str) -> None:
     """Plan without a lock, write if nobody else has written meanwhile. Raises FenceLost."""
     with connection.wrap_database_errors:
-        plan = make_plan(db, waiting, base, now=now_us())
+        plan = make_plan(db, waiting, base, fence=base.fence + 1, now=now_us())
         with transaction.atomic():
             pass_fence(db, base.fence, holder=holder)
-            plan.write(db)
+            write_plan(plan, db)
 
 
 def _process(waiting: Sequence[Waiting]) -> None:
@@ -83,10 +87,10 @@ def _process(waiting: Sequence[Waiting]) -> None:
     """
     try:
         with exclusive() as db:
-            still = {row[0] for row in db.rows_in(_STILL, [row.id for row in waiting], "bigint")}
-            left = [row for row in waiting if row.id in still]
+            left = [_waiting(row) for row in db.rows_in(_STILL, [row.id for row in waiting], "bigint")]
             if left:
-                make_plan(db, left, ground(db), now=now_us()).write(db)
+                base = ground(db)
+                write_plan(make_plan(db, left, base, fence=base.fence, now=now_us()), db)
     except (OperationalError, InterfaceError):
         raise
     except _POISON as error:
@@ -98,16 +102,24 @@ def _process(waiting: Sequence[Waiting]) -> None:
         _process(waiting[middle:])
 
 
-_STILL = "select id from pipeline_inboxmessage where id {in}"
+# A subquery and no join: whatever the statistics say, it is one look into the index of the digests for each row.
+_WAITING = """
+    select id, digest, source_id, received, body, claimed,
+        case when claimed then null else (select day from pipeline_seenmessage s where s.digest = m.digest) end
+    from pipeline_inboxmessage m"""
+_STILL = f"select * from ({_WAITING}) w where id {{in}} order by id"
 _POISON = (DatabaseError, ValueError, TypeError, KeyError, RecursionError, OverflowError)
 
 
 def _give_up(row: Waiting, error: Exception) -> None:
     """Quarantine one message. Only the error's type is logged: its text may hold what the message said."""
     log.error("A message could not be processed: %s (%s)", type(error).__name__, row.digest.hex())
-    failure = Failure(row, "processing_failed", f"Processing it raised {type(error).__name__}.")
-    plan = Plan(now=now_us(), waiting=[row], failures=[failure])
-    plan.outcomes[row.source_id, "failed:processing_failed"] += 1
+    reason = f"Processing it raised {type(error).__name__}."
     with exclusive() as db:
-        plan.prepare(db)
-        plan.write(db)
+        plan = Batch(now=now_us(), waiting=[_waiting(one) for one in db.rows_in(_STILL, [row.id], "bigint")])
+        drop_repeats(plan)
+        plan.failures = [Failure(message, "processing_failed", reason) for message in plan.messages]
+        for message in plan.messages:
+            plan.note(message.source_id, "failed:processing_failed")
+        prepare(plan, db)
+        write_plan(plan, db)

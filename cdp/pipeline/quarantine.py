@@ -6,16 +6,19 @@ import msgspec
 from django.conf import settings
 from django.db import transaction
 
-from cdp.access.models import AuditEntry, Source
+from cdp.access.audit import record_change
+from cdp.access.models import Source
 from cdp.access.source import SourceRef
 from cdp.core.clock import DAY, now_us
 from cdp.core.crypto import KeyMissing
 from cdp.core.errors import Invalid
 from cdp.events.models import QuarantinedMessage
+from cdp.identities.suppression import Suppressed
 from cdp.pipeline.check import checked
+from cdp.pipeline.erased import erased_among
 from cdp.pipeline.lease import database
 from cdp.pipeline.message import UNREADABLE, Envelope, original, seal, unseal
-from cdp.pipeline.writer import INBOX, Kept, write
+from cdp.pipeline.writer import Kept, readmit, write
 
 _OPEN = QuarantinedMessage.Status.OPEN
 _REPLAYED = QuarantinedMessage.Status.REPLAYED
@@ -66,10 +69,11 @@ def replay(ids: Sequence[int], *, corrected: bytes | None = None, actor: str) ->
                 refused.append(found)
             else:
                 ready.append((row, found))
+        ready = _without_erased(ready, sources, refused, now=now)
         known = _store(ready, day=now // DAY)
         done = [row.pk for row, _ in ready]
         QuarantinedMessage.objects.filter(pk__in=done).update(status=_REPLAYED, resolved_at=now)
-        _record("replay", done, actor=actor, now=now)
+        _record("replay", done, actor=actor)
     duplicates = tuple(row.pk for row, kept in ready if kept.digest in known)
     return Replay(
         replayed=tuple(sorted(set(done) - set(duplicates))),
@@ -85,7 +89,7 @@ def discard(ids: Sequence[int], *, actor: str) -> int:
     with transaction.atomic():
         rows = [row.pk for row in _open(ids)]
         QuarantinedMessage.objects.filter(pk__in=rows).update(status=_DISCARDED, resolved_at=now)
-        _record("discard", rows, actor=actor, now=now)
+        _record("discard", rows, actor=actor)
     return len(rows)
 
 
@@ -119,18 +123,38 @@ def _ready(row: QuarantinedMessage, corrected: bytes | None, sources: Mapping[in
     return Kept(bytes(row.digest), source.id, row.received, seal(settings.KEYRING, good))
 
 
+def _without_erased(
+    ready: Sequence[tuple[QuarantinedMessage, Kept]],
+    sources: Mapping[int, SourceRef],
+    refused: list[StillRefused],
+    *,
+    now: int,
+) -> list[tuple[QuarantinedMessage, Kept]]:
+    """Those of `ready` that carry no identifier of somebody who was erased; the others go to `refused`."""
+    envelopes = [unseal(settings.KEYRING, kept.body) for _, kept in ready]
+    asked = [
+        (bytes(one.message), one, sources[kept.source_id]) for one, (_, kept) in zip(envelopes, ready, strict=True)
+    ]
+    erased = erased_among(database(), asked, now=now)
+    refusal = Suppressed()
+    refused += [
+        StillRefused(row.pk, refusal.code, refusal.message)
+        for (row, _), kept_out in zip(ready, erased, strict=True)
+        if kept_out
+    ]
+    return [one for one, kept_out in zip(ready, erased, strict=True) if not kept_out]
+
+
 def _store(ready: Iterable[tuple[QuarantinedMessage, Kept]], *, day: int) -> set[bytes]:
-    """Put the rows into the inbox; returns the digests that were there. A failed message was accepted, so is known."""
+    """Put the rows into the inbox; returns the digests that were there. A failed message has claimed its own."""
     db = database()
     by_stage: dict[bool, list[Kept]] = {True: [], False: []}
     for row, kept in ready:
         by_stage[row.stage == _PROCESSING].append(kept)
-    db.insert(INBOX, by_stage[True])
+    readmit(db, by_stage[True])
     return write(db, by_stage[False], day=day)
 
 
-def _record(action: str, ids: Sequence[int], *, actor: str, now: int) -> None:
+def _record(action: str, ids: Sequence[int], *, actor: str) -> None:
     if ids:
-        AuditEntry.objects.create(
-            at=now, actor=actor, action=action, object_type="quarantine", object_ids=[str(id_) for id_ in ids]
-        )
+        record_change(actor, action=action, object_type="quarantine", object_ids=ids, fields=["message"])

@@ -1,24 +1,29 @@
 """What a message says: its time, its identifiers, its traits, what it is called, what was bought."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
+import msgspec
 from django.conf import settings
+from django.utils.module_loading import import_string
 
 from cdp.access.source import SourceRef
 from cdp.core.clock import DAY, HOUR, parse_time
 from cdp.core.crypto import Keyring
+from cdp.events.money import money
 from cdp.events.vocabulary import event_type, known_type
 from cdp.identities.decisions import Use
 from cdp.identities.normalise import as_text
 from cdp.identities.resolve import Candidate
 from cdp.identities.rules import Kind, Rules, digest, digests
+from cdp.identities.suppression import KINDS, suppression_digest
 from cdp.pipeline.message import Envelope, Message, decode_message
 
 _MAX_AHEAD = 23 * HOUR
-_MAX_MONEY = 10**14
-_REVENUE_KEYS = ("revenue", "total", "amount", "value")
+UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, RecursionError, UnicodeError)
+"""What reading something that is no message may raise."""
 
 
 @dataclass(slots=True)
@@ -50,6 +55,7 @@ class Reader:
         self.rules = rules
         self.keyring = keyring
         self.versions: dict[bytes, list[bytes]] = {}
+        self._suppressions: dict[bytes, bytes] = {}
         self._several = len(keyring.versions) > 1
         self._known: dict[tuple[str, str], tuple[Kind, str, str | None, bytes]] = {}
 
@@ -69,7 +75,7 @@ class Reader:
             received=received,
             ts=ts,
             message=message,
-            message_id=str(message.message_id or ""),
+            message_id="" if message.message_id is None else str(message.message_id),
             context=context,
             traits=traits,
             type=kind,
@@ -84,8 +90,24 @@ class Reader:
         reading.candidates = list(self._candidates(reading))
         return reading
 
+    def suppressible(self, candidates: Iterable[Candidate]) -> list[bytes]:
+        """The digests under which those of the candidates that can be suppressed would be (rule 14)."""
+        return [
+            self._suppression(candidate)
+            for candidate in candidates
+            if candidate.kind.code in KINDS and candidate.use is not Use.BLOCKED
+        ]
+
+    def _suppression(self, candidate: Candidate) -> bytes:
+        found = self._suppressions.get(candidate.digest)
+        if found is None:
+            found = suppression_digest(self.keyring, candidate.kind, candidate.namespace, candidate.value)
+            self._suppressions[candidate.digest] = found
+        return found
+
     def _candidates(self, reading: Reading) -> Iterable[Candidate]:
         message, seen = reading.message, set()
+        proven = _proven_user(reading)
         for code, value in _named_identifiers(message, reading.context, reading.traits):
             text = as_text(value)
             if text is None:
@@ -95,9 +117,10 @@ class Reader:
                 continue
             seen.add(key)
             blocked = spelling is None
-            links = kind.joins and not blocked and (reading.source.trusted or kind.browser_finds)
+            vouched = proven is not None and code == "user_id" and text == proven
+            links = kind.joins and not blocked and (reading.source.trusted or kind.browser_finds or vouched)
             use = Use.BLOCKED if blocked else Use.FOUND if links else Use.UNTRUSTED if kind.joins else Use.LOOKUP_ONLY
-            yield Candidate(kind, namespace, key, spelling or text[:200], text[:200], links, use)
+            yield Candidate(kind, namespace, key, spelling or text[:200], text[:200], links, use, trusted=vouched)
 
     def _index(self, code: str, text: str) -> tuple[Kind, str, str | None, bytes]:
         found = self._known.get((code, text))
@@ -110,6 +133,18 @@ class Reader:
                 self.versions[key] = all_
             found = self._known[code, text] = kind, namespace, spelling, key
         return found
+
+
+def _proven_user(reading: Reading) -> str | None:
+    """The user id that the message's signed token proves (IDENTITY.md rule 13). A server source needs none."""
+    token = reading.context.get("identityToken")
+    if reading.source.trusted or not isinstance(token, str) or not settings.IDENTITY_TOKENS:
+        return None
+    prove: Callable[..., str | None] = _named(settings.IDENTITY_TOKENS)
+    return prove(token, source_id=reading.source.id, at=reading.received)
+
+
+_named = cache(import_string)
 
 
 def corrected_time(message: Message, sent_at: object, received: int, warnings: list[str]) -> int:
@@ -131,26 +166,6 @@ def corrected_time(message: Message, sent_at: object, received: int, warnings: l
         warnings.append("unparsable_timestamp")
         return received
     return ts
-
-
-def money(properties: Mapping[str, Any], warnings: list[str]) -> tuple[int, str]:
-    """The revenue of an order in 1/10,000 units and its currency; 0 with a warning when there is none to be read.
-
-    The first of revenue, total, amount, value that is a number; numbers in texts are understood.
-    """
-    currency = properties.get("currency")
-    code = currency.strip().upper()[:3] if isinstance(currency, str) and currency.strip() else settings.DEFAULT_CURRENCY
-    for key in _REVENUE_KEYS:
-        value = properties.get(key)
-        if isinstance(value, str):
-            try:
-                value = float(value)
-            except ValueError:
-                continue
-        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) * 10_000 < _MAX_MONEY:
-            return round(value * 10_000), code
-    warnings.append("purchase_without_revenue")
-    return 0, code
 
 
 def _traits(message: Message, context: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 
+from cdp.access.audit import record_change, shell_actor
 from cdp.core.bulk import Database, Table
 from cdp.core.crypto import RELOAD_SECONDS
 from cdp.core.errors import Conflict
@@ -24,11 +25,13 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A table with one encrypted column `body`: its primary key and the purpose that it is sealed for."""
+    """An encrypted column: its table and primary key, what it is sealed for, rows of a chunk (0: `CHUNK`)."""
 
     table: str
     purpose: str
     key: str = "id"
+    column: str = "body"
+    chunk: int = 0
 
 
 SEALED = (
@@ -37,7 +40,15 @@ SEALED = (
     Sealed("events_event", "event"),
     Sealed("events_quarantinedmessage", "message"),
     Sealed("pipeline_inboxmessage", "message"),
+    Sealed("privacy_accesspackage", "package", column="key"),
+    Sealed("privacy_erasure", "erasure", column="subject"),
+    Sealed("privacy_privacyrequest", "request"),
+    Sealed("privacy_requestnote", "request"),
+    Sealed("privacy_requestnote", "request", column="content", chunk=20),
+    Sealed("widget_api_widgetsecret", "widget secret"),
+    Sealed("integrations_integration", "integration", column="credentials"),
 )
+"""Every encrypted column but that of identifiers, which are indexed anew too. A test finds one that is missing."""
 SETTLING_SECONDS = RELOAD_SECONDS + 6
 """After this no process writes under the old key any more: it has read the ring again, and its last write has ended."""
 _IDENTIFIERS = Table(
@@ -58,6 +69,7 @@ def begin_rotation() -> int:
         if stored == ring.current and not _unfinished(db, stored):
             ring.add_key()
         db.execute("update pipeline_processinglease set key_version = ? where id = 1", (ring.current,))
+        _record("rotate", [ring.current])
     return int(ring.current)
 
 
@@ -65,7 +77,7 @@ def rotate(version: int, *, progress: Progress) -> None:
     """Seal everything with the key `version`, which must be current; rows that have it already are passed over."""
     _rotate_identifiers(version, progress)
     for sealed in SEALED:
-        total = database().rows(f"select count(*) from {sealed.table} where body is not null")[0][0]
+        total = database().rows(f"select count(*) from {sealed.table} where {sealed.column} is not null")[0][0]
         done = 0
         progress(sealed.table, 0, total)
         for rows in _chunks(sealed):
@@ -85,7 +97,13 @@ def retire_old_keys(version: int) -> list[int]:
     retired = [old for old in settings.KEYRING.versions if old != version]
     for old in retired:
         settings.KEYRING.retire(old)
+    if retired:
+        _record("retire", retired)
     return retired
+
+
+def _record(action: str, versions: Sequence[int]) -> None:
+    record_change(shell_actor(), action=action, object_type="keyring", object_ids=versions, fields=["keys"])
 
 
 def _rotate_identifiers(version: int, progress: Progress) -> None:
@@ -131,10 +149,10 @@ def _move_held(db: Database, moved: list[tuple[bytes, bytes]]) -> None:
 def _chunks(sealed: Sealed) -> Iterator[list[tuple[Any, ...]]]:
     last = -1
     select = (
-        f"select {sealed.key}, body from {sealed.table}"
-        f" where body is not null and {sealed.key} > ? order by {sealed.key} limit ?"
+        f"select {sealed.key}, {sealed.column} from {sealed.table}"
+        f" where {sealed.column} is not null and {sealed.key} > ? order by {sealed.key} limit ?"
     )
-    while rows := database().rows(select, (last, CHUNK)):
+    while rows := database().rows(select, (last, sealed.chunk or CHUNK)):
         yield rows
         last = rows[-1][0]
 
@@ -142,8 +160,9 @@ def _chunks(sealed: Sealed) -> Iterator[list[tuple[Any, ...]]]:
 def _seal_again(sealed: Sealed, keys: list[int]) -> None:
     ring = settings.KEYRING
     with exclusive() as db:
-        rows = db.rows_in(f"select {sealed.key}, body from {sealed.table} where {sealed.key} {{in}}", keys, "bigint")
-        table = Table(sealed.table, {"body": "bytea", sealed.key: "bigint"}, (sealed.key,))
+        select = f"select {sealed.key}, {sealed.column} from {sealed.table} where {sealed.key} {{in}}"
+        rows = db.rows_in(select, keys, "bigint")
+        table = Table(sealed.table, {sealed.column: "bytea", sealed.key: "bigint"}, (sealed.key,))
         again = [(ring.encrypt(sealed.purpose, ring.decrypt(sealed.purpose, body)), key) for key, body in rows]
         db.update(table, again)
 
@@ -153,8 +172,9 @@ def _unfinished(db: Database, version: int) -> str | None:
     sql = "select 1 from identities_identifier where key_version <> ? limit 1"
     if db.rows(sql, (version,)):
         return "identities_identifier"
-    first = "get_byte(body, 0) <> ?" if db.postgres else "substr(body, 1, 1) <> cast(char(?) as blob)"
+    first = "get_byte({0}, 0) <> ?" if db.postgres else "substr({0}, 1, 1) <> cast(char(?) as blob)"
     for sealed in SEALED:
-        if db.rows(f"select 1 from {sealed.table} where body is not null and {first} limit 1", (version,)):
+        differs = first.format(sealed.column)
+        if db.rows(f"select 1 from {sealed.table} where {sealed.column} is not null and {differs} limit 1", (version,)):
             return sealed.table
     return None

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest
 
 _BUCKETS = 100_000
 
@@ -22,10 +23,18 @@ def require_networks(networks: Sequence[str]) -> None:
             raise ImproperlyConfigured(f"TRUSTED_PROXIES: {error}. Give addresses or networks.") from None
 
 
-def client_address(scope: Mapping[str, Any]) -> str:
-    """The client's address; behind a proxy of TRUSTED_PROXIES the last one in X-Forwarded-For that is none of them."""
-    peer = scope["client"][0] if scope.get("client") else ""
-    proxies = tuple(settings.TRUSTED_PROXIES)
+def request_address(request: HttpRequest) -> str:
+    """The address of whoever sent `request`, as TRUSTED_PROXIES lets us believe it."""
+    forwarded = request.headers.get("X-Forwarded-For", "").encode("latin-1", "replace")
+    peer = (request.META.get("REMOTE_ADDR", ""), 0)
+    return client_address(
+        {"client": peer, "headers": [(b"x-forwarded-for", forwarded)]}, tuple(settings.TRUSTED_PROXIES)
+    )
+
+
+def client_address(scope: Mapping[str, Any], proxies: tuple[str, ...]) -> str:
+    """The client's address; behind one of `proxies` the last one in X-Forwarded-For that is none of them."""
+    peer: str = scope["client"][0] if scope.get("client") else ""
     if not proxies or not _among(peer, proxies):
         return peer
     said = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for").decode("latin-1")
@@ -60,7 +69,7 @@ class RateLimit:
 
     def wait(self, key: str, address: str, per_minute: int, *, now: float) -> int:
         """Take one request of `per_minute`; 0 when there was one, else the whole seconds until there is one again."""
-        place = key, _bucket_of(address)
+        place = key, network_of(address)
         left, then = self._buckets.pop(place, (per_minute, now))
         left = min(per_minute, left + (now - then) * per_minute / 60)
         wait = 0 if left >= 1 else max(1, math.ceil((1 - left) * 60 / per_minute))
@@ -70,9 +79,16 @@ class RateLimit:
         return wait
 
 
-def _bucket_of(address: str) -> str:
-    """One IPv6 customer has a /64 full of addresses, so they share a bucket."""
-    return ":".join(address.split(":")[:4]) if ":" in address else address
+@lru_cache(4096)
+def network_of(address: str) -> str:
+    """Whose requests are counted together: one IPv6 customer has a /64 full of addresses. Else the address itself."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if found.version == 4 or found.ipv4_mapped is not None:
+        return str(found if found.version == 4 else found.ipv4_mapped)
+    return str(ipaddress.ip_network((found, 64), strict=False))
 
 
 @lru_cache(4096)

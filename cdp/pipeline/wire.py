@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from django.conf import settings
 
 from cdp.core.errors import DomainError, Invalid, TooLarge
 from cdp.core.json import cut_deep, has_nul, nested_deeper
@@ -17,6 +16,7 @@ from cdp.pipeline.message import MAX_NESTING
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Headers = Mapping[bytes, bytes]
+TooLong = Callable[[int], DomainError]
 
 _GZIP = 16 + zlib.MAX_WBITS
 _MAX_BASE64_KEY = 400
@@ -44,12 +44,15 @@ _decode_batch = msgspec.json.Decoder(Batch).decode
 _decode_keyed = msgspec.json.Decoder(_Keyed).decode
 
 
-async def body_of(receive: Receive, headers: Headers, *, limit: int, too_large: Callable[[], DomainError]) -> bytes:
-    """The whole body, inflated if it is gzip. Raises `too_large()` beyond `limit` bytes, before or after inflating,
-    Invalid for a broken or unknown encoding, Gone when the client left."""
+async def body_of(receive: Receive, headers: Headers, *, limit: int, too_large: TooLong) -> bytes:
+    """The whole body, inflated if it is gzip.
+
+    Raises `too_large(limit)` beyond `limit` bytes, before or after inflating, Invalid for a broken or unknown encoding,
+    Gone when the client left.
+    """
     length = headers.get(b"content-length", b"0")
     if length.isdigit() and int(length[:19]) > limit:
-        raise too_large()
+        raise too_large(limit)
     body = await _read(receive, limit, too_large)
     encoding = headers.get(b"content-encoding")
     if encoding is None or encoding.strip().lower() in {b"", b"identity"}:
@@ -59,12 +62,12 @@ async def body_of(receive: Receive, headers: Headers, *, limit: int, too_large: 
     return _inflated(body, limit, too_large)
 
 
-async def _read(receive: Receive, limit: int, too_large: Callable[[], DomainError]) -> bytes:
+async def _read(receive: Receive, limit: int, too_large: TooLong) -> bytes:
     event = await receive()
     body: bytes = event.get("body", b"")
     if event["type"] == "http.request" and not event.get("more_body"):
         if len(body) > limit:
-            raise too_large()
+            raise too_large(limit)
         return body
     parts, size = [body], len(body)
     while event["type"] == "http.request" and event.get("more_body"):
@@ -72,13 +75,13 @@ async def _read(receive: Receive, limit: int, too_large: Callable[[], DomainErro
         parts.append(event.get("body", b""))
         size += len(parts[-1])
         if size > limit:
-            raise too_large()
+            raise too_large(limit)
     if event["type"] != "http.request":
         raise Gone
     return b"".join(parts)
 
 
-def _inflated(body: bytes, limit: int, too_large: Callable[[], DomainError]) -> bytes:
+def _inflated(body: bytes, limit: int, too_large: TooLong) -> bytes:
     parts: list[bytes] = []
     left = limit + 1
     try:
@@ -87,7 +90,7 @@ def _inflated(body: bytes, limit: int, too_large: Callable[[], DomainError]) -> 
             parts.append(member.decompress(body, left))
             left -= len(parts[-1])
             if left <= 0:
-                raise too_large()
+                raise too_large(limit)
             if not member.eof:
                 raise Invalid("The gzip body is cut off; send it whole.", code="bad_gzip")
             body = member.unused_data.lstrip(b"\0")
@@ -125,8 +128,8 @@ def key_in(body: bytes) -> str | None:
         raise _too_deep("The body") from None
 
 
-def batch_of(body: bytes) -> tuple[Batch, str | None]:
-    """The batch in `body` and its `writeKey`. Raises Invalid or TooLarge for what is no batch or too large a one.
+def batch_of(body: bytes, *, most: int) -> tuple[Batch, str | None]:
+    """The batch in `body` and its `writeKey`. Raises Invalid for what is no batch, or has more than `most` messages.
 
     A message that is nested too deep for a decoder is cut out first and put back as it came, to harm no other.
     """
@@ -134,16 +137,16 @@ def batch_of(body: bytes) -> tuple[Batch, str | None]:
         batch = _parsed(_decode_batch, body)
     except RecursionError:
         batch = _rescued(body)
-    if len(batch.batch) > settings.MAX_BATCH_EVENTS:
-        raise Invalid(f"A batch may have {settings.MAX_BATCH_EVENTS} messages; send several.", code="too_many_messages")
+    if len(batch.batch) > most:
+        raise Invalid(f"A batch may have {most} messages; send several.", code="too_many_messages")
     return batch, _key(batch.write_key)
 
 
-def shared_object(raw: msgspec.Raw, name: str) -> dict[str, Any]:
-    """The batch's `context` or `integrations`. Raises Invalid when it is no usable object."""
+def shared_object(raw: msgspec.Raw, name: str, *, limit: int) -> dict[str, Any]:
+    """The batch's `context` or `integrations`. Raises Invalid when it is no usable object, TooLarge beyond `limit`."""
     text = bytes(raw)
-    if len(text) > settings.MAX_EVENT_BYTES:
-        raise TooLarge(f"The batch's `{name}` may have {settings.MAX_EVENT_BYTES} bytes.", code=f"{name}_too_large")
+    if len(text) > limit:
+        raise TooLarge(f"The batch's `{name}` may have {limit} bytes.", code=f"{name}_too_large")
     try:
         value = None if has_nul(text) or nested_deeper(text, MAX_NESTING) else msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError):

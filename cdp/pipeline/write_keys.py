@@ -52,6 +52,11 @@ class WriteKeys:
         self._thread = ThreadPoolExecutor(1, "write-keys")
         self._logged: dict[str, float] = {}
 
+    def known(self, key: str | None) -> SourceRef | None:
+        """The source of `key` when it was looked up within the last second: without a wait."""
+        found = self._known.get(key) if key else None
+        return found[1] if found is not None and found[0] > time.monotonic() else None
+
     async def find(self, key: str | None) -> SourceRef | None:
         """The source of `key`, or None. Raises Unavailable. While one request asks again, the others do not wait."""
         if not key:

@@ -1,4 +1,9 @@
-"""The SQL that writes a group of checked messages: digests, inbox, quarantine and counters in one transaction."""
+"""What puts checked messages into the inbox and refused ones into quarantine.
+
+The door only appends (`append`): keys at random places of an index would cost it three times as much as the rows
+themselves, and every commit waits for what it has written. The processor finds the repeats. Imports, the REST API and
+replays say at once what is a repeat, so they claim what they put in (`write`).
+"""
 
 from collections import Counter as Tally
 from collections.abc import Sequence
@@ -6,11 +11,13 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from cdp.core.bulk import Database, Table
+from cdp.core.clock import DAY
 from cdp.core.crypto import Keyring
 from cdp.core.json import encode
 from cdp.events.rows import QUARANTINE
 from cdp.pipeline.check import Checked
-from cdp.pipeline.counters import ADD, count
+from cdp.pipeline.counters import count
+from cdp.pipeline.dedupe import claim
 from cdp.pipeline.message import Envelope, quoted, seal, seal_raw
 
 _MAX_REASON = 300
@@ -40,40 +47,16 @@ class Refused(NamedTuple):
     body: bytes
 
 
-INBOX = Table("pipeline_inboxmessage", {"digest": "bytea", "source_id": "int4", "received": "int8", "body": "bytea"})
-# One round trip, and so one wait for the disk, for the whole group. Digests and counters go in sorted, so that two
-# processes with the same messages wait for each other instead of deadlocking.
-_POSTGRES = f"""
-with given as (
-    select * from unnest(?::bytea[], ?::int4[], ?::int8[], ?::bytea[])
-        with ordinality as g(digest, source_id, received, body, n)
-), fresh as (
-    insert into pipeline_seenmessage (digest, day)
-    select digest, ?::int4 from given order by digest on conflict do nothing returning digest
-), stored as (
-    insert into pipeline_inboxmessage (digest, source_id, received, body)
-    select digest, source_id, received, body from given where digest in (select digest from fresh) order by n
-), counted as (
-    insert into pipeline_counter (day, source_id, outcome, count)
-    select ?::int4, source_id, outcome, sum(count) from (
-        select source_id, 1 as count,
-            case when digest in (select digest from fresh) then 'accepted' else 'duplicate' end as outcome
-        from given
-        union all select * from unnest(?::int4[], ?::int8[], ?::text[])
-    ) as outcomes group by source_id, outcome order by source_id, outcome
-    {ADD}
+_INBOX = Table(
+    "pipeline_inboxmessage",
+    {"digest": "bytea", "source_id": "int4", "received": "int8", "body": "bytea", "claimed": "bool"},
 )
-select digest from given where digest not in (select digest from fresh)
-"""
-
-_SQLITE_SEEN = """
-with recursive place(n) as (select 0 union all select n + 1 from place where n + 1 < ?3)
-insert into pipeline_seenmessage (digest, day) select substr(?1, n * 16 + 1, 16), ?2 from place where true
-on conflict do nothing
-"""
-_SQLITE_INBOX = """
-insert into pipeline_inboxmessage (digest, source_id, received, body)
-select substr(?1, key * 16 + 1, 16), value ->> 0, value ->> 1, substr(?2, value ->> 2, value ->> 3) from json_each(?3)
+_APPEND = "insert into pipeline_inboxmessage (digest, source_id, received, body, claimed)"
+_POSTGRES = f"{_APPEND} select *, false from unnest(?::bytea[], ?::int4[], ?::int8[], ?::bytea[])"
+_SQLITE = f"""
+{_APPEND}
+select substr(?1, key * 16 + 1, 16), value ->> 0, value ->> 1, substr(?2, value ->> 2, value ->> 3), false
+from json_each(?3)
 """
 
 
@@ -89,53 +72,47 @@ def refused(keyring: Keyring, message: Checked, source_id: int, received: int, e
     return Refused(message.digest, source_id, received, "door", "open", message.code, reason, body)
 
 
+def append(database: Database, rows: Sequence[Kept], refusals: Sequence[Refused]) -> None:
+    """Write a group of the door's. One statement, or, with `refusals`, three in the transaction of the caller.
+
+    On SQLite too it is one statement for all rows: the driver gives up the GIL for every step, and a busy event loop
+    gives it back late. So they travel as one blob with a list of where each begins.
+    """
+    if rows and database.postgres:
+        database.execute(_POSTGRES, [list(column) for column in zip(*rows, strict=True)])
+    elif rows:
+        digests, _, _, bodies = zip(*rows, strict=True)
+        ends = accumulate(map(len, bodies))
+        places = [(row[1], row[2], end - len(row[3]) + 1, len(row[3])) for row, end in zip(rows, ends, strict=True)]
+        database.execute(_SQLITE, (b"".join(digests), b"".join(bodies), encode(places).decode()))
+    if refusals:
+        _refuse(database, refusals, Tally())
+
+
 def write(database: Database, rows: Sequence[Kept], refusals: Sequence[Refused] = (), *, day: int) -> set[bytes]:
-    """Write a group on `day` (days since 1970); returns the digests of `rows` that had been accepted before.
+    """Claim and write messages on `day` (days since 1970), in the transaction of the caller; at most five statements.
 
-    Of several `rows` with one digest the first counts and the others are duplicates (not in the answer). The caller
-    holds a transaction, unless it is PostgreSQL and there are no `refusals`: then it is one statement.
+    Returns the digests of `rows` that had been accepted before. Of several `rows` with one digest the first counts.
     """
-    tally = Tally((refusal.source_id, f"rejected:{refusal.code}") for refusal in refusals)
-    database.insert_missing(QUARANTINE, refusals)
-    fresh = _distinct(rows, tally)
-    if fresh and database.postgres:
-        columns = [list(column) for column in zip(*fresh, strict=True)]
-        counts = [[key[0] for key in tally], list(tally.values()), [key[1] for key in tally]]
-        return {row[0] for row in database.rows(_POSTGRES, [*columns, day, day, *counts])}
-    known = _write_sqlite(database, fresh, day) if fresh else set()
-    tally.update([(row.source_id, DUPLICATE if row.digest in known else ACCEPTED) for row in fresh])
-    count(database, tally, day=day)
-    return known
-
-
-def _distinct(rows: Sequence[Kept], tally: Tally[tuple[int, str]]) -> Sequence[Kept]:
-    """The first of the `rows` of each digest; the others are counted as duplicates."""
+    fresh = claim(database, [row.digest for row in rows], day=day)
+    known = {row.digest for row in rows} - fresh
     first = {row.digest: row for row in reversed(rows)}
-    if len(first) == len(rows):
-        return rows
-    tally.update((row.source_id, DUPLICATE) for row in rows if first[row.digest] is not row)
-    return [row for row in rows if first[row.digest] is row]
-
-
-def _write_sqlite(database: Database, rows: Sequence[Kept], day: int) -> set[bytes]:
-    """One statement for each table, however many rows: the driver gives up the GIL for every step, and a busy event
-    loop gives it back late. So the rows travel as one blob with a list of where each begins.
-    """
-    before = database.connection.total_changes
-    database.execute(_SQLITE_SEEN, (b"".join([row.digest for row in rows]), day, len(rows)))
-    count = database.connection.total_changes - before
-    known: set[bytes] = set()
-    if count < len(rows):
-        # Nobody else writes now, so those that were new have the last row numbers.
-        new = database.rows("select digest from pipeline_seenmessage order by rowid desc limit ?", (count,))
-        known = {row.digest for row in rows} - {row[0] for row in new}
-        rows = [row for row in rows if row.digest not in known]
-    if rows:
-        ends = accumulate(len(row.body) for row in rows)
-        places = [
-            (row.source_id, row.received, end - len(row.body) + 1, len(row.body))
-            for row, end in zip(rows, ends, strict=True)
-        ]
-        blobs = b"".join([row.digest for row in rows]), b"".join([row.body for row in rows])
-        database.execute(_SQLITE_INBOX, (*blobs, encode(places).decode()))
+    readmit(database, [row for row in rows if first[row.digest] is row and row.digest in fresh])
+    tally = Tally((day, row.source_id, DUPLICATE) for row in rows)
+    for digest in fresh:
+        tally[day, first[digest].source_id, DUPLICATE] -= 1
+        tally[day, first[digest].source_id, ACCEPTED] += 1
+    _refuse(database, refusals, tally)
     return known
+
+
+def readmit(database: Database, rows: Sequence[Kept]) -> None:
+    """Put rows into the inbox whose digests are claimed already."""
+    database.insert(_INBOX, [(*row, True) for row in rows])
+
+
+def _refuse(database: Database, refusals: Sequence[Refused], tally: Tally[tuple[int, int, str]]) -> None:
+    """Write `refusals`, and count them and the `tally`."""
+    database.insert_missing(QUARANTINE, refusals)
+    tally.update((row.received // DAY, row.source_id, f"rejected:{row.code}") for row in refusals)
+    count(database, tally)

@@ -11,7 +11,8 @@ class Profile(models.Model):
     """A fragment: identifiers, traits, consents, sessions and events belong for ever to the one that first owned them.
 
     `person` caches the connected component of active merges: it is the component's first profile, whose `public_id` is
-    the person's. Times are microseconds since 1970. Only `cdp.pipeline` writes, under the processing fence.
+    the person's. Times are microseconds since 1970. Only `cdp.pipeline` writes, under the processing fence. Fences are
+    handed out in the order of commits: whoever remembers one up to which it has seen everything finds what came later.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -28,6 +29,12 @@ class Profile(models.Model):
     first_purchase = models.BigIntegerField(null=True)
     last_purchase = models.BigIntegerField(null=True)
     revenue = models.TextField(default="{}", help_text="JSON: currency → sum in 1/10,000 units.")
+    touched = models.BigIntegerField(db_default=0, db_index=True, help_text="Fence of the last write of any kind.")
+    described = models.BigIntegerField(
+        db_default=0,
+        db_index=True,
+        help_text="Fence of the last write that changed traits, consents or the person it belongs to.",
+    )
 
     class Meta:
         ordering: ClassVar = ["-id"]
@@ -64,6 +71,7 @@ class Merge(models.Model):
     active = models.BooleanField(default=True)
     created_at = models.BigIntegerField()
     undone_at = models.BigIntegerField(null=True)
+    fence = models.BigIntegerField(default=0, help_text="Fence under which it was made or, later, undone.")
     event = models.BinaryField(max_length=16, null=True, help_text="Digest of the event that caused it.")
     via_target = models.BinaryField(
         max_length=16, null=True, help_text="Digest of the identifier on the target's side."
@@ -82,6 +90,16 @@ class Merge(models.Model):
 
     def __str__(self) -> str:
         return f"{self.cause} merge {self.public_id}"
+
+
+class DeletedProfile(models.Model):
+    """A profile that was deleted under the fence `deleted_in`, so that what follows the store by fences learns it."""
+
+    profile_id = models.BigIntegerField(primary_key=True)
+    deleted_in = models.BigIntegerField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"profile {self.profile_id}"
 
 
 class KeepApart(models.Model):

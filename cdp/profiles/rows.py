@@ -1,6 +1,6 @@
 """Profiles and merges as the pipeline reads and writes them: set-based, under the processing fence."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 import msgspec
@@ -19,13 +19,15 @@ _NEW = Table(
         "first_purchase": "bigint",
         "last_purchase": "bigint",
         "revenue": "text",
+        "touched": "bigint",
+        "described": "bigint",
         "id": "bigint",
         "public_id": "uuid",
         "person_id": "bigint",
         "created_at": "bigint",
     },
 )
-_COUNTERS = Table("profiles_profile", dict(list(_NEW.columns.items())[:9]))
+_COUNTERS = Table("profiles_profile", dict(list(_NEW.columns.items())[:11]))
 MERGES = Table(
     "profiles_merge",
     {
@@ -36,6 +38,7 @@ MERGES = Table(
         "strategy": "text",
         "active": "boolean",
         "created_at": "bigint",
+        "fence": "bigint",
         "event": "bytea",
         "via_target": "bytea",
         "via_source": "bytea",
@@ -56,6 +59,7 @@ class ProfileRow:
     first_purchase: int | None = None
     last_purchase: int | None = None
     revenue: dict[str, int] | None = None
+    described: int = 0
 
     def see(self, ts: int) -> None:
         """Count an event at `ts`."""
@@ -75,23 +79,33 @@ class ProfileRow:
 def load_profiles(db: Database, ids: Iterable[int]) -> dict[int, ProfileRow]:
     """The counters of the profiles `ids`: one query."""
     rows = db.rows_in(
-        "select id, first_seen, last_seen, event_count, purchase_count, first_purchase, last_purchase, revenue"
-        " from profiles_profile where id {in}",
+        "select id, first_seen, last_seen, event_count, purchase_count, first_purchase, last_purchase, revenue,"
+        " described from profiles_profile where id {in}",
         ids,
         "bigint",
     )
     return {
-        id_: ProfileRow(id_, first, last, events, purchases, bought_first, bought_last, msgspec.json.decode(revenue))
-        for id_, first, last, events, purchases, bought_first, bought_last, revenue in rows
+        id_: ProfileRow(
+            id_, first, last, events, purchases, bought_first, bought_last, msgspec.json.decode(revenue), described
+        )
+        for id_, first, last, events, purchases, bought_first, bought_last, revenue, described in rows
     }
 
 
 def store_profiles(
-    db: Database, rows: Iterable[ProfileRow], *, born: Mapping[int, int], moved: Mapping[int, int], now: int
+    db: Database,
+    rows: Iterable[ProfileRow],
+    *,
+    born: Mapping[int, int],
+    moved: Mapping[int, int],
+    described: Set[int],
+    fence: int,
+    now: int,
 ) -> None:
     """Write counters and new profiles, and move whole people: three queries.
 
-    `born` gives the person of each profile that is new; `moved` old person → the person that it became part of.
+    `born` gives the person of each profile that is new; `moved` old person → the person that it became part of;
+    `described` are the profiles whose traits changed. `fence` is the number under which this is written.
     """
     new, known = [], []
     for row in rows:
@@ -104,6 +118,8 @@ def store_profiles(
             row.first_purchase,
             row.last_purchase,
             msgspec.json.encode(row.revenue or {}).decode(),
+            fence,
+            fence if row.id in described or row.id in born else row.described,
             row.id,
         )
         if row.id in born:
@@ -112,18 +128,24 @@ def store_profiles(
             known.append(counters)
     db.insert(_NEW, new)
     db.update(_COUNTERS, known)
-    move_people(db, moved)
+    move_people(db, moved, fence=fence)
 
 
-def move_people(db: Database, moved: Mapping[int, int]) -> None:
-    """Give every profile of the people that are keys the person that is the value: one query."""
-    pairs = [(final, person) for person, final in moved.items()]
+def move_people(db: Database, moved: Mapping[int, int], *, fence: int) -> None:
+    """Give every profile of the people that are keys the person that is the value: one query.
+
+    All profiles of the people that result count as described under `fence`: what is known of each is more now.
+    """
+    pairs = [(final, person) for person, final in {**moved, **{final: final for final in moved.values()}}.items()]
     if db.postgres and pairs:
         finals, persons = zip(*pairs, strict=True)
         db.execute(
-            "update profiles_profile p set person_id = k.final from unnest(?::bigint[], ?::bigint[]) k(final, person)"
-            " where p.person_id = k.person",
-            (list(finals), list(persons)),
+            "update profiles_profile p set person_id = k.final, touched = ?, described = ?"
+            " from unnest(?::bigint[], ?::bigint[]) k(final, person) where p.person_id = k.person",
+            (fence, fence, list(finals), list(persons)),
         )
     elif pairs:
-        db.many("update profiles_profile set person_id = ? where person_id = ?", pairs)
+        db.many(
+            "update profiles_profile set person_id = ?, touched = ?, described = ? where person_id = ?",
+            [(final, fence, fence, person) for final, person in pairs],
+        )

@@ -73,18 +73,20 @@ def endpoint(
     parameters: Sequence[OpenApiParameter] = (),
     example: Any = None,
     body_required: bool = True,
+    files: Sequence[str] = (),
     tag: str = "",
 ) -> Callable[[F], F]:
     """Describe a view's method: what it takes and answers (structs), and the statuses that it can give.
 
     Every method can also be answered with the errors, all of them an ErrorBody. `answer` None is 204. The method's
-    docstring is the description.
+    docstring is the description. `files` are the media types of a file that is the answer instead.
     """
-    given = statuses or ({204: "Done."} if answer is None else {200: "Done."})
-    responses: dict[int, Any] = {
+    given = {} if files else statuses or ({204: "Done."} if answer is None else {200: "Done."})
+    responses: dict[Any, Any] = {
         status: OpenApiResponse(Shape(answer) if answer is not None else None, description=text)
         for status, text in given.items()
     }
+    responses |= {(200, media): OpenApiResponse(OpenApiTypes.BINARY, description="A file.") for media in files}
     error = Shape(ErrorBody)
     for status, text in _ERRORS.items():
         responses.setdefault(status, OpenApiResponse(error, description=text))
@@ -112,6 +114,7 @@ _ERRORS = {
     401: "No key, or one that is not known.",
     403: "The key or user has not the scope.",
     404: "Nothing has that id.",
+    405: "The address does not take this method.",
     409: "The state does not allow it.",
     413: "The body is too large.",
     429: "Too many requests; `Retry-After` says when to try again.",

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from cdp.access.reading import rows_in
 from cdp.core.clock import DAY
-from cdp.scoring.engagement import EMAIL_TYPES, PORTAL_TYPES, WEB_TYPES, WINDOW_DAYS, Activity
+from cdp.lake.measures.formula import EMAIL_TYPES, PORTAL_TYPES, WEB_TYPES, WINDOW_DAYS
+from cdp.scoring.engagement import Activity
 
 
 def _names(types: Sequence[str]) -> str:

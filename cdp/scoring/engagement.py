@@ -1,11 +1,7 @@
 """The engagement score (M1): how much a person does with us, 0 to 100, in parts that add up to something explainable.
 
-Two curves are used, both chosen so that a number can be checked by hand:
-
-* `saturating(n, half)` = 100 · (1 − 2^(−n ⁄ half)): nothing is 0, `half` is 50, twice `half` is 75, three times 87.5;
-* `fading(days, half)` = 100 · 2^(−days ⁄ half): now is 100, after `half` days 50, after twice that 25.
-
-The parts, over the events of the last `WINDOW_DAYS` days where nothing else is said:
+The two curves and all numbers stand in `cdp.lake.measures.formula`; the measure `engagementScore` is this score for
+everybody. The parts, over the events of the last `WINDOW_DAYS` days where nothing else is said:
 
 | part | what | half |
 |---|---|---|
@@ -26,14 +22,7 @@ import math
 import msgspec
 
 from cdp.core.clock import DAY
-
-WINDOW_DAYS = 90
-EMAIL_TYPES = ("EMAIL_OPEN",)
-WEB_TYPES = ("PAGE_VIEW", "PRODUCT_VIEW", "SEARCH", "BUTTON_CLICK", "FORM_SUBMIT", "ADD_TO_CART")
-PORTAL_TYPES = (
-    "LOGIN", "DOCUMENT_UPLOAD", "DOCUMENT_VIEW", "MESSAGE_SENT", "MESSAGE_READ", "QUOTE_REQUEST", "QUOTE_VIEW",
-    "POLICY_VIEW", "CLAIM_SUBMIT",
-)  # fmt: skip
+from cdp.lake.measures import formula as f
 
 
 class Activity(msgspec.Struct, frozen=True):
@@ -72,23 +61,30 @@ def fading(days: float, half: float) -> float:
 
 def engagement(activity: Activity, *, now: int) -> Engagement:
     """The score of `activity` at the moment `now` (µs) by the formula above."""
-    recency = 0.0 if activity.last_event is None else fading((now - activity.last_event) / DAY, 14)
-    frequency = saturating(activity.active_days, 8)
-    monetary = saturating(activity.revenue, 500)
-    email = saturating(activity.email_events, 4)
-    web = saturating(activity.web_events, 20)
-    portal = saturating(activity.portal_events, 5)
-    overall = 0.3 * recency + 0.3 * frequency + 0.2 * monetary + 0.2 * max(email, web, portal)
+    recency = 0.0 if activity.last_event is None else fading((now - activity.last_event) / DAY, f.RECENCY_HALF)
+    frequency = saturating(activity.active_days, f.FREQUENCY_HALF)
+    monetary = saturating(activity.revenue, f.MONETARY_HALF)
+    email = saturating(activity.email_events, f.EMAIL_HALF)
+    web = saturating(activity.web_events, f.WEB_HALF)
+    portal = saturating(activity.portal_events, f.PORTAL_HALF)
+    weights = f.ENGAGEMENT_WEIGHTS
+    overall = (
+        weights["recency"] * recency
+        + weights["frequency"] * frequency
+        + weights["monetary"] * monetary
+        + weights["channel"] * max(email, web, portal)
+    )
     return Engagement(
-        overall=_whole(overall),
-        email=_whole(email),
-        web=_whole(web),
-        portal=_whole(portal),
-        recency=_whole(recency),
-        frequency=_whole(frequency),
-        monetary=_whole(monetary),
+        overall=whole(overall),
+        email=whole(email),
+        web=whole(web),
+        portal=whole(portal),
+        recency=whole(recency),
+        frequency=whole(frequency),
+        monetary=whole(monetary),
     )
 
 
-def _whole(score: float) -> int:
+def whole(score: float) -> int:
+    """Rounded half up."""
     return math.floor(score + 0.5)

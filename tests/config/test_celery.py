@@ -69,3 +69,23 @@ def test_the_task_empties_the_inbox() -> None:
     deliver(*(message(userId=f"u{number}") for number in range(3)))
     assert process_inbox.run() == 3
     assert (InboxMessage.objects.count(), Event.objects.count()) == (0, 3)
+
+
+def test_what_one_task_cannot_do_keeps_no_other_from_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    from config import tasks
+
+    ran: list[str] = []
+    names = ("process_inbox", "follow_segments", "follow_computed", "ask_for_lookalikes", "flush_lake", "seal_audit")
+
+    class Stand:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def __call__(self) -> None:
+            ran.append(self.name)
+            raise ValueError(self.name)
+
+    for name in (*names, "tell_administrators"):
+        monkeypatch.setattr(tasks, name, Stand(name))
+    tasks.sweep()
+    assert ran == [*names, "tell_administrators"]

@@ -7,6 +7,8 @@ import pytest
 from django.test import Client
 
 from cdp.core.clock import SECOND, now_us
+from cdp.events.models import Event
+from cdp.history.export import flush
 from cdp.pipeline.health import Metric, backlog
 from cdp.pipeline.models import ProcessingLease
 from config.health import exposition
@@ -39,7 +41,10 @@ def test_alive(client: Client) -> None:
 def test_ready(client: Client) -> None:
     answer = client.get("/readyz")
     assert answer.status_code == 200
-    assert answer.json() == {"status": "ready", "checks": {"database": "ok", "broker": "ok", "backlog": "ok"}}
+    assert answer.json() == {
+        "status": "ready",
+        "checks": {"database": "ok", "broker": "ok", "lake": "ok", "backlog": "ok"},
+    }
 
 
 def test_not_ready_without_redis(client: Client, settings: Any) -> None:
@@ -49,7 +54,12 @@ def test_not_ready_without_redis(client: Client, settings: Any) -> None:
     body = answer.json()
     assert (body["error"], body["code"]) == ("Service Unavailable", "not_ready")
     assert body["message"] == "Not ready. broker: Redis does not answer (ConnectionError)"
-    assert body["details"] == {"database": "ok", "broker": "Redis does not answer (ConnectionError)", "backlog": "ok"}
+    assert body["details"] == {
+        "database": "ok",
+        "broker": "Redis does not answer (ConnectionError)",
+        "lake": "ok",
+        "backlog": "ok",
+    }
 
 
 def test_not_ready_without_the_broker_folder(client: Client, settings: Any) -> None:
@@ -66,6 +76,34 @@ def test_not_ready_with_a_full_backlog(client: Client, settings: Any) -> None:
     assert answer.json()["details"]["backlog"] == (
         "2 messages wait, more than MAX_BACKLOG: is a worker running?"
     )  # fmt: skip
+
+
+def test_the_lag_of_the_lake_is_shown_and_a_long_one_is_a_problem(client: Client) -> None:
+    send(message(userId="a"), message(userId="b"), received=now_us() - 30 * SECOND)
+    # Two events, and the two people that they made.
+    assert re.fullmatch(r"ok, 4 rows wait for 3\d s", client.get("/readyz").json()["checks"]["lake"])
+    numbers = _metrics(client)
+    assert (numbers['cdp_lake_rows_waiting{table="events"}'], numbers['cdp_lake_rows_waiting{table="people"}']) == (
+        2,
+        2,
+    )
+    assert 30 <= numbers['cdp_lake_seconds_waiting{table="events"}'] < 60
+    send(message(userId="a"), received=now_us() - 7200 * SECOND)
+    Event.objects.order_by("id")[:1].get().delete()
+    Event.objects.order_by("id")[:1].get().delete()
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    said = "1 rows of events have waited for 2.0 hours: is a worker running?"
+    assert answer.json()["details"]["lake"].endswith(said[1:])
+    flush()
+    assert client.get("/readyz").json()["checks"]["lake"] == "ok"
+    numbers = _metrics(client)
+    assert (numbers['cdp_lake_rows_waiting{table="events"}'], numbers['cdp_lake_files{table="events"}']) == (0, 1)
+
+
+def test_not_ready_where_the_lake_cannot_be_written(client: Client, settings: Any) -> None:
+    settings.LAKE_URL = "/dev/null/lake"
+    assert client.get("/readyz").json()["details"]["lake"] == "its folder (LAKE_URL) cannot be written"
 
 
 def test_backlog_is_what_waits() -> None:
@@ -127,3 +165,19 @@ def test_exposition_escapes_labels() -> None:
     assert exposition([metric]) == (
         '# HELP m Help.\n# TYPE m counter\nm{source="a \\"b\\"\\\\\\n"} 12345678901\n'
     )  # fmt: skip
+
+
+def test_how_far_segments_are_behind(client: Client) -> None:
+    from cdp.segments.follow import follow
+    from tests.cdp.segments.making import a_rule
+
+    a_rule("anybody", {"event": "Tested"})
+    follow()
+    numbers = _metrics(client)
+    assert (numbers["cdp_segments"], numbers["cdp_segments_failed"], numbers["cdp_segments_behind_seconds"]) == (
+        1,
+        0,
+        0,
+    )
+    send(message(userId="a"))
+    assert _metrics(client)["cdp_segments_behind_seconds"] > 0

@@ -1,16 +1,21 @@
 """Every page of the admin: opens for an administrator, is refused to strangers, and is masked where it must be."""
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 import pytest
 from django.contrib import admin
 from django.core.cache import cache
 from django.urls import reverse
 
 from cdp.access.models import ApiKey, AuditEntry, Source, User, WriteKey
-from cdp.core.clock import now_us
+from cdp.core.clock import DAY, HOUR, now_us, to_us
 from cdp.customer360.search import forget_namespaces
 from cdp.events.models import Event
 from cdp.identities.decisions import Decision
+from cdp.pipeline.models import Counter
 from cdp.profiles.models import Merge, Profile
+from dashboard.overview import overview
 from tests import factories as make
 
 pytestmark = pytest.mark.django_db
@@ -121,7 +126,7 @@ class TestPeople:
     def test_the_page_of_a_person(self, administrator, ada, django_assert_num_queries):
         address = reverse("admin:profiles_profile_change", args=[ada.pk])
         administrator.get(address)
-        with django_assert_num_queries(19):
+        with django_assert_num_queries(22):
             page = text_of(administrator.get(address))
         for part in (
             "Ada Byron", "ada@example.com", "shopify", "phone-1", "plan", "Signed In", "source: news",
@@ -298,10 +303,20 @@ class TestOverview:
         assert "Send your first event" not in text_of(answer)
         assert {card.label: card.value for card in answer.context["cards"]} == {
             "People": "1",
-            "Events today": "0",
+            "Events today": "1",
             "Waiting": "0",
             "Quarantine": "0",
+            "Stopped by consent": "0",
             "Sources": "1",
         }
         assert [hour.count for hour in answer.context["hours"]][-1] == 1
         assert Source.objects.count() == 1
+
+    def test_today_is_the_time_of_the_event_and_not_of_its_processing(self, settings):
+        settings.TIME_ZONE = "Europe/Vilnius"
+        midnight = to_us(datetime(2026, 5, 1, tzinfo=ZoneInfo("Europe/Vilnius")))
+        person = make.profile()
+        for ts in (midnight - 1, midnight, midnight + HOUR, midnight + 9 * HOUR):
+            make.event(person, ts=ts)
+        Counter.objects.create(day=midnight // DAY, source_id=1, outcome="processed", count=500)
+        assert overview(midnight + 2 * HOUR).events_today == 2

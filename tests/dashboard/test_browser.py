@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 from cdp.access.source import SourceRef
 from cdp.core.clock import now_us
@@ -66,21 +66,21 @@ def test_from_the_sign_in_to_the_end_of_a_timeline(live_server, ada):
     make.identifier(make.profile(), "email", "bob@example.com")
 
     def steps(page: Page) -> None:
-        page.get_by_role("link", name="People", exact=False).first.click()
+        page.locator("a[href='/admin/profiles/profile/']").first.click()
         page.get_by_placeholder("Any identifier").fill(" ADA@example.com")
         page.keyboard.press("Enter")
         page.wait_for_url("**/?q=*")
-        assert page.get_by_text("bob@example.com").count() == 0
+        expect(page.get_by_text("bob@example.com")).to_have_count(0)
         page.get_by_role("link", name="Ada Byron").click()
-        assert page.locator(".pf-person h2").inner_text() == "Ada Byron"
-        assert page.get_by_text("ada@example.com").first.is_visible()
-        assert page.locator(".pf-timeline > li:not(.pf-more)").count() == 25
+        expect(page.locator(".pf-person h2")).to_have_text("Ada Byron")
+        expect(page.get_by_text("ada@example.com").first).to_be_visible()
+        expect(page.locator(".pf-timeline > li:not(.pf-more)")).to_have_count(25)
         page.get_by_role("link", name="Load more").click()
         page.get_by_text("Event 00").wait_for()
-        assert page.locator(".pf-timeline > li:not(.pf-more)").count() == 30
+        expect(page.locator(".pf-timeline > li:not(.pf-more)")).to_have_count(30)
         page.get_by_role("link", name="Why is Event 29").click()
         page.get_by_text("Why is it with this person?").wait_for()
-        assert page.get_by_text("the event was attached").is_visible()
+        expect(page.get_by_text("the event was attached")).to_be_visible()
 
     browse(live_server.url, steps)
 

@@ -15,7 +15,7 @@ _BLOCK = re.compile(r"^<!-- runs -->\n```(sh|python)\n(.*?)^```$", re.MULTILINE 
 
 def test_the_first_event_and_the_person(tmp_path: Path) -> None:
     blocks = _BLOCK.findall((ROOT / "README.md").read_text())
-    assert [language for language, _ in blocks] == ["sh", "sh", "python", "sh", "sh"]
+    assert [language for language, _ in blocks] == ["sh", "sh", "python", "sh", "sh", "sh"]
     with new_installation(tmp_path / "var") as installation:
         said = installation.manage("setup")
         keys = dict(re.findall(r"^(Write key|API key) +(\S+)", said, re.MULTILINE))
@@ -47,6 +47,9 @@ def test_the_first_event_and_the_person(tmp_path: Path) -> None:
             assert "grace@example.com" in json.dumps(person)
             resolved = json.loads(run(*blocks[4]))
             assert resolved["customerId"] == person["id"]
+            said = run(*blocks[5])
+            size, segment = (json.loads(part) for part in said.replace("}{", "}\n{").splitlines())
+            assert (size["size"], segment["name"], segment["status"]) == (0, "Looked, did not buy", "waiting")
             # The view before the sign-in is hers.
             assert installation.value("select count(distinct profile_id) from events_event") == 1
 

@@ -4,7 +4,7 @@ import re
 
 from tests.live import ROOT
 
-_READ = re.compile(r'env\.(?:text|flag|integer|words|choice)\(\s*"([A-Z_]+)"|os\.environ\.get\("([A-Z_]+)"')
+_READ = re.compile(r'env\.(?:text|flag|integers?|words|choice|networks)\(\s*"([A-Z_]+)"|os\.environ\.get\("([A-Z_]+)"')
 _DOCUMENTED = re.compile(r"^\| `([A-Z_]+)` \|", re.MULTILINE)
 
 

@@ -1,8 +1,8 @@
 """Events by REST: track one, a batch, query, recent, one event, and why it belongs to whom (E1, P5)."""
 
 import uuid
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 from django.conf import settings
@@ -18,6 +18,8 @@ from cdp.core.clock import now_us
 from cdp.core.errors import DomainError, Invalid, NotFound, TooLarge
 from cdp.customer360.api import CURSOR, EVENT_FILTERS, listed_events
 from cdp.customer360.event_view import EventView, event_views
+from cdp.customer360.masking import sight_of
+from cdp.customer360.timeline import old_event
 from cdp.events.explain import Explanation, why
 from cdp.events.models import Event
 from cdp.pipeline.accept import Outcome, accept
@@ -30,6 +32,7 @@ from cdp.rest.endpoint import Endpoint
 from cdp.rest.pages import EitherPage
 from cdp.rest.schema import PAGE_PARAMETERS, endpoint, parameter
 
+F = TypeVar("F", bound=Callable[..., Any])
 EXAMPLE = {
     "customerId": "0197a1c0-7b5e-7c3a-9f1d-2f4b6a8c0e11",
     "eventType": "PURCHASE",
@@ -40,7 +43,10 @@ _TRACKED = {201: "Stored durably; processed within seconds.", 200: "It was sent 
 
 
 class Tracked(msgspec.Struct, frozen=True, rename="camel"):
-    """What became of an event: `accepted`, or `duplicate` when its messageId was seen before."""
+    """What became of an event: `accepted`, or `duplicate` when its messageId was seen before.
+
+    `message_id` is what was sent, else the event's id.
+    """
 
     id: str
     status: str
@@ -73,7 +79,30 @@ class Batch(msgspec.Struct):
     events: list[dict[str, Any]]
 
 
-class EventList(Endpoint):
+def _tracking(summary: str) -> Callable[[F], F]:
+    return endpoint(summary, Tracked, body=EventBody, statuses=_TRACKED, example=EXAMPLE, tag="events")
+
+
+class TrackEvent(Endpoint):
+    """`events/track`: 001's and 002's address of `POST events`."""
+
+    needs: ClassVar[dict[str, str]] = {"POST": "ingest"}
+
+    @_tracking("Track an event (the same as POST events)")
+    def post(self, request: Request) -> Response:
+        """Answers when the event is stored. It is processed (who it belongs to, traits, session) a moment later."""
+        body = read_body(request, EventBody)
+        message = body.message()
+        if body.addressed is not None:
+            person_of(body.addressed)
+        outcome = _accepted([message])[0]
+        if outcome.status == "rejected":
+            raise Invalid(outcome.message, code=outcome.code, details={"id": _id(outcome.digest)})
+        tracked = Tracked(id=_id(outcome.digest), status=outcome.status, message_id=outcome.message_id)
+        return Response(tracked, status=201 if outcome.status == "accepted" else 200)
+
+
+class EventList(TrackEvent):
     """`events`: query and track."""
 
     needs: ClassVar[dict[str, str]] = {"GET": "read", "POST": "ingest"}
@@ -94,35 +123,10 @@ class EventList(Endpoint):
         params = request.query_params
         return listed_events(request, params.get("customerId") or params.get("profileId") or None)
 
-    @endpoint(
-        "Track an event",
-        Tracked,
-        body=EventBody,
-        statuses=_TRACKED,
-        example=EXAMPLE,
-        tag="events",
-    )
+    @_tracking("Track an event")
     def post(self, request: Request) -> Response:
         """Answers when the event is stored. It is processed (who it belongs to, traits, session) a moment later."""
-        return _tracked(request)
-
-
-class TrackEvent(Endpoint):
-    """`events/track`: 001's and 002's address of the same."""
-
-    needs: ClassVar[dict[str, str]] = {"POST": "ingest"}
-
-    @endpoint(
-        "Track an event (the same as POST events)",
-        Tracked,
-        body=EventBody,
-        statuses=_TRACKED,
-        example=EXAMPLE,
-        tag="events",
-    )
-    def post(self, request: Request) -> Response:
-        """Answers when the event is stored. It is processed (who it belongs to, traits, session) a moment later."""
-        return _tracked(request)
+        return super().post(request)
 
 
 class EventBatch(Endpoint):
@@ -160,10 +164,14 @@ class OneEvent(Endpoint):
 
     @endpoint("One event", EventView, tag="events")
     def get(self, request: Request, event_id: str) -> Response:
-        """By the id that tracking it answered with."""
+        """By the id that tracking it answered with, however long ago: of an old one the lake's part is shown."""
         rights = rights_of(request)
-        event = _event(event_id)
-        view = event_views(Event.objects.filter(pk=event.pk), clear=rights.sees_personal)[0]
+        clear = sight_of(rights)
+        wanted = _uuid(event_id)
+        hot = event_views(Event.objects.filter(digest=wanted.bytes), clear=clear) if wanted else []
+        view = hot[0] if hot else old_event(wanted.bytes, clear=clear) if wanted else None
+        if view is None:
+            raise _no_event(wanted)
         record_read(rights, object_type="event", object_ids=[view.id], fields=["event"], request=request)
         return Response(view)
 
@@ -177,18 +185,6 @@ class WhyEvent(Endpoint):
     def get(self, request: Request, event_id: str) -> Response:  # noqa: ARG002 - the framework's interface
         """What resolution decided about the event and about each identifier that it carried. No personal value."""
         return Response(why(_event(event_id)))
-
-
-def _tracked(request: Request) -> Response:
-    body = read_body(request, EventBody)
-    message = body.message()
-    if body.addressed is not None:
-        person_of(body.addressed)
-    outcome = _accepted([message])[0]
-    if outcome.status == "rejected":
-        raise Invalid(outcome.message, code=outcome.code, details={"id": _id(outcome.digest)})
-    tracked = Tracked(id=_id(outcome.digest), status=outcome.status, message_id=outcome.message_id)
-    return Response(tracked, status=201 if outcome.status == "accepted" else 200)
 
 
 def _accepted(messages: list[dict[str, Any]]) -> list[Outcome]:
@@ -236,15 +232,22 @@ def _unknown(messages: Mapping[int, Mapping[str, Any]]) -> list[int]:
 
 def _event(event_id: str) -> Event:
     wanted = _uuid(event_id)
+    event = Event.objects.filter(digest=wanted.bytes).select_related("profile").first() if wanted else None
+    if event is None:
+        raise _no_event(wanted)
+    return event
+
+
+def _no_event(wanted: uuid.UUID | None) -> NotFound:
     if wanted is None:
-        raise NotFound("There is no event with this id: ids are UUIDs.")
-    event = Event.objects.filter(digest=wanted.bytes).select_related("profile").first()
-    if event is not None:
-        return event
+        return NotFound("There is no event with this id: ids are UUIDs.")
     if SeenMessage.objects.filter(digest=wanted.bytes).exists():
-        message = "The event was accepted, but it is not processed yet, went to quarantine, or was purged or erased."
-        raise NotFound(message, code="event_not_stored")
-    raise NotFound("There is no event with this id.")
+        message = (
+            "The event was accepted, but it is not processed yet, went to quarantine, was stopped by the consent of its"
+            " person or because they were erased, or was purged."
+        )
+        return NotFound(message, code="event_not_stored")
+    return NotFound("There is no event with this id.")
 
 
 def _id(digest: bytes) -> str:

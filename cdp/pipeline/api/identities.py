@@ -6,16 +6,18 @@ import msgspec
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cdp.access.audit import record_read
+from cdp.access.audit import record_change, record_read
 from cdp.access.rights import rights_of
 from cdp.core.clock import now_us
 from cdp.core.errors import Invalid, NotFound
+from cdp.customer360.masking import sight_of
 from cdp.customer360.parts import parts_of
 from cdp.customer360.view import IdentityPart, identity_parts
 from cdp.events.sessions_view import person_of_session
 from cdp.identities.lookup import find_person
 from cdp.identities.models import Identifier
-from cdp.pipeline.identify import add_identifier, set_primary, verify_identifier
+from cdp.pipeline.identify import add_identifier, remove_identifier, set_primary, verify_identifier
+from cdp.pipeline.lease import exclusive
 from cdp.profiles.models import Profile
 from cdp.profiles.people import person_of
 from cdp.rest.body import moment, read_body
@@ -75,14 +77,14 @@ class Resolved(msgspec.Struct, frozen=True, rename="camel"):
 class Identities(Endpoint):
     """`identities/:customerId`."""
 
-    needs: ClassVar[dict[str, str]] = {"GET": "read", "POST": "write"}
+    needs: ClassVar[dict[str, str]] = {"GET": "read", "POST": "write", "DELETE": "write"}
 
     @endpoint("Identities of a customer", Page[IdentityPart], parameters=PAGE_PARAMETERS, tag="identities")
     def get(self, request: Request, customer_id: str) -> Response:
         """Strongest type first."""
         rights = rights_of(request)
         person = person_of(customer_id)
-        page = window(request).of(identity_parts(parts_of(person, now=now_us()), clear=rights.sees_personal))
+        page = window(request).of(identity_parts(parts_of(person, now=now_us()), clear=sight_of(rights)))
         record_read(
             rights, object_type="profile", object_ids=[person.public_id], fields=["identities"], request=request
         )
@@ -100,18 +102,44 @@ class Identities(Endpoint):
         """Says more about it when the customer has it already. 409 when it belongs to somebody else: merge then."""
         body = read_body(request, IdentityBody)
         person = person_of(customer_id)
-        row = add_identifier(
-            person.public_id,
-            body.identity_type,
-            str(body.identity_value),
-            namespace=body.namespace,
-            provider=body.provider,
-            metadata=body.metadata,
-            verified_at=moment(body.verified_at, "verifiedAt"),
-            primary=body.is_primary,
-            actor=rights_of(request).actor,
-        )
+        with exclusive():
+            row = add_identifier(
+                person.public_id,
+                body.identity_type,
+                str(body.identity_value),
+                namespace=body.namespace,
+                provider=body.provider,
+                metadata=body.metadata,
+                verified_at=moment(body.verified_at, "verifiedAt"),
+                primary=body.is_primary,
+                actor=rights_of(request).actor,
+            )
+            _record_change("add identity", request, person, body.identity_type)
         return Response(_part(request, person, row), status=201)
+
+    @endpoint("Remove an identity", None, body=IdentityName, example=EXAMPLE, tag="identities")
+    def delete(self, request: Request, customer_id: str) -> Response:
+        """Named in the body, never in the address. With it goes the trait that says the same (`email`, `phone`).
+
+        404 when the customer has it not, 409 for the last one that finds them. What it joined stays joined.
+        """
+        body = read_body(request, IdentityName)
+        person = person_of(customer_id)
+        with exclusive():
+            traits = remove_identifier(
+                person.public_id,
+                body.identity_type,
+                str(body.identity_value),
+                namespace=body.namespace,
+                actor=rights_of(request).actor,
+            )
+            _record_change("remove identity", request, person, body.identity_type)
+            if traits:
+                record_change(
+                    rights_of(request).actor, action="delete traits", object_type="profile",
+                    object_ids=[person.public_id], fields=traits,
+                )  # fmt: skip
+        return Response(status=204)
 
 
 class LinkIdentity(Endpoint):
@@ -134,15 +162,17 @@ class LinkIdentity(Endpoint):
         """002's spelling of adding an identity."""
         body = read_body(request, LinkBody)
         person = person_of(body.profile_id)
-        row = add_identifier(
-            person.public_id,
-            body.identity.type,
-            str(body.identity.value),
-            namespace=body.identity.namespace,
-            provider=body.identity.provider,
-            metadata=body.identity.metadata,
-            actor=rights_of(request).actor,
-        )
+        with exclusive():
+            row = add_identifier(
+                person.public_id,
+                body.identity.type,
+                str(body.identity.value),
+                namespace=body.identity.namespace,
+                provider=body.identity.provider,
+                metadata=body.identity.metadata,
+                actor=rights_of(request).actor,
+            )
+            _record_change("add identity", request, person, body.identity.type)
         return Response(_part(request, person, row), status=201)
 
 
@@ -156,9 +186,11 @@ class VerifyIdentity(Endpoint):
         """Confirmed as of now."""
         body = read_body(request, IdentityName)
         person = person_of(customer_id)
-        row = verify_identifier(
-            person.public_id, body.identity_type, str(body.identity_value), namespace=body.namespace
-        )
+        with exclusive():
+            row = verify_identifier(
+                person.public_id, body.identity_type, str(body.identity_value), namespace=body.namespace
+            )
+            _record_change("verify identity", request, person, body.identity_type)
         return Response(_part(request, person, row))
 
 
@@ -172,7 +204,9 @@ class PrimaryIdentity(Endpoint):
         """The others of its type are no longer primary."""
         body = read_body(request, IdentityName)
         person = person_of(customer_id)
-        row = set_primary(person.public_id, body.identity_type, str(body.identity_value), namespace=body.namespace)
+        with exclusive():
+            row = set_primary(person.public_id, body.identity_type, str(body.identity_value), namespace=body.namespace)
+            _record_change("prefer identity", request, person, body.identity_type)
         return Response(_part(request, person, row))
 
 
@@ -201,6 +235,10 @@ class ResolveIdentity(Endpoint):
         if person is None:
             raise NotFound("Nobody has this identity.")
         public_id = str(person.public_id)
+        record_read(
+            rights_of(request), object_type="profile", object_ids=[public_id], fields=[code.lower()], request=request,
+            action="resolve",
+        )  # fmt: skip
         return Response(
             Resolved(
                 customer_id=public_id, profile_id=public_id, identity_type=code.upper(), namespace=namespace or None
@@ -215,9 +253,14 @@ def _asked(request: Request, *names: str) -> str:
     return found
 
 
+def _record_change(action: str, request: Request, person: Profile, kind: str) -> None:
+    actor, ids = rights_of(request).actor, [person.public_id]
+    record_change(actor, action=action, object_type="profile", object_ids=ids, fields=[kind.lower()])
+
+
 def _part(request: Request, person: Profile, row: Identifier) -> IdentityPart:
     rights = rights_of(request)
     parts = parts_of(person, now=now_us())
-    views = identity_parts(parts, clear=rights.sees_personal)
+    views = identity_parts(parts, clear=sight_of(rights))
     record_read(rights, object_type="profile", object_ids=[person.public_id], fields=["identities"], request=request)
     return next(view for view, found in zip(views, parts.identifiers, strict=True) if found.id == row.pk)

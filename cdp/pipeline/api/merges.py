@@ -13,7 +13,7 @@ from cdp.access.rights import Rights, rights_of
 from cdp.core.clock import iso, iso_or_none
 from cdp.core.errors import Invalid, NotFound
 from cdp.customer360.api import MergeView
-from cdp.customer360.masking import shown
+from cdp.customer360.masking import shown, sight_of
 from cdp.customer360.parts import source_names
 from cdp.customer360.view import TraitPart
 from cdp.pipeline.merge import STRATEGIES, MergeResult, merge_people, unmerge
@@ -167,7 +167,7 @@ def _golden(record: GoldenRecord, rights: Rights) -> list[TraitPart]:
     owners = {value.profile_id for value in record.values.values()}
     public_ids = dict(Profile.objects.filter(pk__in=owners).values_list("pk", "public_id"))
     names = source_names()
-    clear = rights.sees_personal
+    clear = sight_of(rights)
     return [
         TraitPart(
             trait_key=key,

@@ -8,14 +8,15 @@ from django.db.models import Exists, F, OuterRef, QuerySet, Subquery, Sum
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cdp.access.audit import record_read
+from cdp.access.audit import record_change, record_read
 from cdp.access.rights import rights_of
 from cdp.access.source import api_source
 from cdp.core.clock import now_us
 from cdp.core.errors import Invalid, NotFound
 from cdp.customer360.document import ProfileDocument, profile_documents
+from cdp.customer360.masking import sight_of
 from cdp.identities.lookup import current_rules, find_person
-from cdp.pipeline.api.consents import record_preferences
+from cdp.pipeline.api.consents import state_preferences
 from cdp.pipeline.api.profile_body import ConsentGiven, ProfileBody
 from cdp.pipeline.identify import add_identifier
 from cdp.pipeline.lease import exclusive
@@ -91,8 +92,10 @@ class Profiles(Endpoint):
     def post(self, request: Request) -> Response:
         """Its identifiers find the person by the rules of identity, as those of an event do."""
         body = read_body(request, ProfileBody)
-        made = create_profile(body.message(), source=api_source())
-        _consent(made.person, body.consent, request)
+        with exclusive():
+            made = create_profile(body.message(), source=api_source())
+            _consent(made.person, body.consent, request)
+            _record_change("add" if made.created else "change", made.person, body, request)
         return Response(_document(request, made.person), status=201 if made.created else 200)
 
 
@@ -156,7 +159,7 @@ def _people() -> QuerySet[Profile]:
 def _page(request: Request, people: QuerySet[Profile], asked: Window) -> Response:
     rights = rights_of(request)
     rows = list(people[asked.offset : asked.offset + asked.limit])
-    documents = profile_documents(rows, now=now_us(), clear=rights.sees_personal) if rows else []
+    documents = profile_documents(rows, now=now_us(), clear=sight_of(rights)) if rows else []
     _record(request, rows)
     return Response(asked.page_of(documents, total=people.count()))
 
@@ -164,7 +167,7 @@ def _page(request: Request, people: QuerySet[Profile], asked: Window) -> Respons
 def _document(request: Request, person: Profile) -> ProfileDocument:
     fresh = person_of(person.public_id)
     _record(request, [fresh])
-    return profile_documents([fresh], now=now_us(), clear=rights_of(request).sees_personal)[0]
+    return profile_documents([fresh], now=now_us(), clear=sight_of(rights_of(request)))[0]
 
 
 def _record(request: Request, people: list[Profile]) -> None:
@@ -177,10 +180,20 @@ def _record(request: Request, people: list[Profile]) -> None:
     )
 
 
+def _record_change(action: str, person: Profile, body: ProfileBody, request: Request) -> None:
+    record_change(
+        rights_of(request).actor,
+        action=action,
+        object_type="profile",
+        object_ids=[person.public_id],
+        fields={*body.traits(), *(code for code, _, _ in body.identifiers())},
+    )
+
+
 def _consent(person: Profile, given: ConsentGiven | None, request: Request) -> None:
     stated = msgspec.structs.asdict(given) if given is not None else {}
     if any(value is not None for value in stated.values()):
-        record_preferences(str(person.public_id), stated, source=rights_of(request).actor)
+        state_preferences(str(person.public_id), stated, actor=rights_of(request).actor)
 
 
 def _update(request: Request, profile_id: str) -> Response:
@@ -197,6 +210,7 @@ def _update(request: Request, profile_id: str) -> Response:
         for key in [key for key, value in traits.items() if value is None]:
             _delete_if_there(person, key)
         _consent(person, body.consent, request)
+        _record_change("change", person, body, request)
     return Response(_document(request, person))
 
 

@@ -15,8 +15,9 @@ from cdp.core.crypto import KeyMissing
 from cdp.core.errors import Conflict, Invalid, NotFound
 from cdp.core.json import nested_deeper
 from cdp.customer360.event_view import event_id
-from cdp.customer360.masking import shown
+from cdp.customer360.masking import Clear, shown, sight_of
 from cdp.events.models import QuarantinedMessage
+from cdp.identities.suppression import Suppressed
 from cdp.pipeline.quarantine import quarantined_text, replay
 from cdp.rest.body import read_body
 from cdp.rest.endpoint import Endpoint
@@ -83,7 +84,7 @@ class Quarantine(Endpoint):
         if code := request.query_params.get("code"):
             rows = rows.filter(code=code)
         page = list(rows[asked.offset : asked.offset + asked.limit])
-        views = [_view(row, clear=rights.sees_personal) for row in page]
+        views = [_view(row, clear=sight_of(rights)) for row in page]
         record_read(
             rights, object_type="quarantine", object_ids=[v.id for v in views], fields=["message"], request=request
         )
@@ -110,6 +111,8 @@ class ReplayQuarantined(Endpoint):
         result = replay([row.pk], corrected=corrected, actor=rights_of(request).actor)
         if result.refused:
             refused = result.refused[0]
+            if refused.code == Suppressed.code:
+                raise Suppressed
             raise Invalid(refused.message, code=refused.code, details={"id": event_id(row.digest)})
         if result.skipped:
             raise Conflict(f"This message is {row.status} already.", code="not_open")
@@ -127,7 +130,7 @@ def _row(message_id: str) -> QuarantinedMessage:
     return row
 
 
-def _view(row: QuarantinedMessage, *, clear: bool) -> QuarantinedView:
+def _view(row: QuarantinedMessage, *, clear: Clear) -> QuarantinedView:
     return QuarantinedView(
         id=event_id(row.digest),
         source=row.source.name if row.source else None,
@@ -141,7 +144,7 @@ def _view(row: QuarantinedMessage, *, clear: bool) -> QuarantinedView:
     )
 
 
-def _message(row: QuarantinedMessage, *, clear: bool) -> Any:
+def _message(row: QuarantinedMessage, *, clear: Clear) -> Any:
     """The JSON of the message, masked unless `clear`; its text when it is none, which shows only in clear.
 
     None when the key that it was encrypted with is gone.

@@ -3,15 +3,16 @@
 from typing import Any, ClassVar
 
 import msgspec
+from django.db import transaction
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cdp.access.audit import record_read
+from cdp.access.audit import record_change, record_read
 from cdp.access.rights import Rights, rights_of
 from cdp.access.source import API_SOURCE, api_source
 from cdp.core.clock import iso, iso_or_none, now_us
 from cdp.core.errors import Invalid, NotFound
-from cdp.customer360.masking import shown
+from cdp.customer360.masking import shown, sight_of
 from cdp.customer360.parts import parts_of
 from cdp.customer360.view import TraitPart, trait_parts
 from cdp.pipeline.write_traits import TraitWrite, delete_trait, set_traits
@@ -168,16 +169,21 @@ class OneTrait(Endpoint):
         return Response(found)
 
     @endpoint("Delete a trait", None, tag="traits")
-    def delete(self, request: Request, customer_id: str, trait_key: str) -> Response:  # noqa: ARG002
+    def delete(self, request: Request, customer_id: str, trait_key: str) -> Response:
         """From every profile of the person."""
-        delete_trait(person_of(customer_id).public_id, trait_key)
+        person = person_of(customer_id)
+        with transaction.atomic():
+            delete_trait(person.public_id, trait_key)
+            _record_change("delete traits", rights_of(request), person, [trait_key])
         return Response(status=204)
 
 
 def _set(request: Request, customer_id: str, writes: list[TraitWrite]) -> list[TraitPart]:
     rights = rights_of(request)
     person = person_of(customer_id)
-    set_traits(person.public_id, writes, source=api_source())
+    with transaction.atomic():
+        set_traits(person.public_id, writes, source=api_source())
+        _record_change("set traits", rights, person, [write.key for write in writes])
     golden = {part.trait_key: part for part in _parts(person, rights)}
     parts = [golden.get(write.key) or _unseen(write, person, rights) for write in writes]
     _record(rights, person, parts, request)
@@ -189,12 +195,12 @@ def _unseen(write: TraitWrite, person: Profile, rights: Rights) -> TraitPart:
     now = iso(now_us())
     return TraitPart(
         trait_key=write.key,
-        trait_value=shown(write.key, write.value, clear=rights.sees_personal),
+        trait_value=shown(write.key, write.value, clear=sight_of(rights)),
         trait_type=write.type or None,
         source=write.label or API_SOURCE,
         computed_at=now if write.computed_at is None else iso(write.computed_at),
         expires_at=iso_or_none(write.expires_at),
-        metadata=shown("", write.metadata or {}, clear=rights.sees_personal),
+        metadata=shown("", write.metadata or {}, clear=sight_of(rights)),
         verified=False,
         rule="expired",
         profile_id=str(person.public_id),
@@ -202,7 +208,11 @@ def _unseen(write: TraitWrite, person: Profile, rights: Rights) -> TraitPart:
 
 
 def _parts(person: Profile, rights: Rights) -> list[TraitPart]:
-    return trait_parts(parts_of(person, now=now_us()), clear=rights.sees_personal)
+    return trait_parts(parts_of(person, now=now_us()), clear=sight_of(rights))
+
+
+def _record_change(action: str, rights: Rights, person: Profile, keys: list[str]) -> None:
+    record_change(rights.actor, action=action, object_type="profile", object_ids=[person.public_id], fields=keys)
 
 
 def _record(rights: Rights, person: Profile, parts: list[TraitPart], request: Request) -> None:

@@ -14,17 +14,22 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
+from cdp.access.audit import record_change, shell_actor
+from cdp.access.models import Source
 from cdp.access.source import SourceRef, source_named
 from cdp.core.clock import now_us
 from cdp.core.errors import Conflict, Invalid
+from cdp.identities.suppression import Suppressed
 from cdp.pipeline.accept import REJECTED, accept
 from cdp.pipeline.backlog import patiently
+from cdp.pipeline.erased import erased_among
 from cdp.pipeline.imports.mapping import ColumnMap
 from cdp.pipeline.imports.messages import MessageMaker, RowRefused
 from cdp.pipeline.imports.numbering import Numbering
 from cdp.pipeline.imports.report import ErrorReport, report_path
 from cdp.pipeline.imports.rows import BadRow, Row, RowFile
-from cdp.pipeline.message import HISTORICAL
+from cdp.pipeline.lease import database
+from cdp.pipeline.message import HISTORICAL, Envelope
 from cdp.pipeline.models import ImportRun
 from cdp.pipeline.writer import ACCEPTED
 
@@ -66,16 +71,19 @@ def import_file(
     source_name: str = "import",
     again: bool = False,
     chunk: int = CHUNK,
+    actor: str = "",
 ) -> Imported:
     """Put every row of the open `file` into the inbox as historical messages, each once however often this is called.
 
     A run that was stopped goes on behind its last committed chunk. One that is done is not read again unless `again`
-    (known rows are duplicates then). Raises Conflict while another import of the same file runs, Invalid for what
+    (known rows are duplicates then). Each attempt that reads is recorded in the audit as one of `actor`, by default of
+    the user of this process. Raises Conflict while another import of the same file runs, Invalid for what
     cannot be read, Unavailable when the store stays locked.
     """
     columns.check_columns(file.columns)
     digest = file.digest()
-    source = source_named(source_name)
+    actor = actor or shell_actor()
+    source = _source(source_name, actor)
     if not source.trusted:
         raise Invalid(f"{source_name} is a browser source; an import needs a server source. Choose another --source.")
     with _alone(digest):
@@ -85,7 +93,12 @@ def import_file(
         if run.status == ImportRun.Status.DONE:
             run.offset = run.accepted = run.duplicates = run.rejected = 0
         run.status = ImportRun.Status.RUNNING
-        run.save()
+        with transaction.atomic():
+            run.save()
+            record_change(
+                actor, action="import", object_type="importrun", object_ids=[run.pk], fields=[columns.kind, "source"],
+                why=f"source {source.name}",
+            )  # fmt: skip
         with Numbering(source.name, columns.kind) as numbering:
             maker = MessageMaker(columns, region=settings.DEFAULT_PHONE_REGION)
             return _Attempt(run, source, chunk, on_chunk).read(file, maker, numbering)
@@ -152,10 +165,14 @@ class _Attempt:
 
         Raises Conflict when another import has moved the run.
         """
-        run, ready = self.run, [row for row in part if isinstance(row, Ready)]
+        run, given, now = self.run, [row for row in part if isinstance(row, Ready)], now_us()
         with transaction.atomic():
-            outcomes = accept([row.message for row in ready], source=self.source, received=now_us(), flags=HISTORICAL)
+            nothing = Envelope(msgspec.Raw(b"null"))
+            erased = erased_among(database(), [(row.message, nothing, self.source) for row in given], now=now)
+            ready = [row for row, kept_out in zip(given, erased, strict=True) if not kept_out]
+            outcomes = accept([row.message for row in ready], source=self.source, received=now, flags=HISTORICAL)
             bad = [row for row in part if isinstance(row, BadRow)]
+            bad += [_kept_out(row) for row, kept_out in zip(given, erased, strict=True) if kept_out]
             bad += [
                 BadRow(row.line, outcome.code, outcome.message)
                 for row, outcome in zip(ready, outcomes, strict=True)
@@ -174,6 +191,21 @@ class _Attempt:
             report.write(sorted(bad, key=lambda row: row.line), at=mark)
         for name, value in after.items():
             setattr(run, name, value)
+
+
+def _kept_out(row: Ready) -> BadRow:
+    refusal = Suppressed()
+    return BadRow(row.line, refusal.code, refusal.message)
+
+
+def _source(name: str, actor: str) -> SourceRef:
+    """The source to import as; one that is made now is recorded."""
+    with transaction.atomic():
+        new = not Source.objects.filter(name=name).exists()
+        source = source_named(name)
+        if new:
+            record_change(actor, action="add", object_type="source", object_ids=[source.id], fields=["name"])
+    return source
 
 
 def _run_of(file: RowFile, columns: ColumnMap, source: SourceRef, digest: str) -> ImportRun:

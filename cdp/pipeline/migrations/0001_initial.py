@@ -39,6 +39,7 @@ class Migration(migrations.Migration):
                 ('source_id', models.IntegerField(null=True)),
                 ('received', models.BigIntegerField()),
                 ('body', models.BinaryField(help_text='Encrypted `cdp.pipeline.message.Envelope`.')),
+                ('claimed', models.BooleanField(default=False, help_text='Its digest is in `SeenMessage` already: it is no repeat.')),
             ],
             options={
                 'verbose_name': 'waiting message',
@@ -58,7 +59,7 @@ class Migration(migrations.Migration):
             name='SeenMessage',
             fields=[
                 ('digest', models.BinaryField(max_length=16, primary_key=True, serialize=False)),
-                ('day', models.IntegerField(help_text='Days since 1970 on which it was accepted.')),
+                ('day', models.IntegerField(db_index=True, help_text='Days since 1970 on which it was accepted.')),
             ],
         ),
         migrations.CreateModel(

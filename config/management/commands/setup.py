@@ -9,10 +9,13 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
+from cdp.access.audit import record_change, shell_actor
 from cdp.access.keys import add_api_key, add_write_key, new_key
 from cdp.access.models import ApiKey, Source, User, WriteKey
 from cdp.pipeline.models import InboxMessage
+from cdp.privacy.restore import replay_erasures
 from cdp.profiles.models import Profile
+from integrations.environment import connect_from_environment
 
 
 class Command(BaseCommand):
@@ -42,9 +45,15 @@ class Command(BaseCommand):
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             self.stdout.write(f"Preparing the database ({connection.vendor}) …")
             call_command("migrate", verbosity=0, interactive=False)
+        replayed = replay_erasures()
+        if replayed:
+            self.stdout.write(f"The database is older than the journal of erasures: {replayed} are carried out again.")
         self._admin()
         write_key = self._source()
         api_key = self._api_key()
+        connected = connect_from_environment()
+        if connected:
+            self.stdout.write(f"Connected  {connected} (by the environment)")
         if demo and not Profile.objects.exists() and not InboxMessage.objects.exists():
             self.stdout.write(f"Loading a small demo data set ({demo} people) …")
             call_command("seed_demo", profiles=demo)
@@ -57,7 +66,8 @@ class Command(BaseCommand):
             return
         given = os.environ.get("ADMIN_PASSWORD", "")
         password = given or new_key()[:16]
-        User.objects.create_superuser("admin", password=password)
+        user = User.objects.create_superuser("admin", password=password)
+        _record("user", user.pk, "username", "password", "is_superuser")
         shown = "ADMIN_PASSWORD" if given else f"{password}   (shown once)"
         self.stdout.write(f"User       admin, password {shown}")
 
@@ -67,6 +77,7 @@ class Command(BaseCommand):
             return ""
         source, _ = Source.objects.get_or_create(name="My app", defaults={"kind": Source.Kind.SERVER})
         key = add_write_key(source)
+        _record("source", source.pk, "name", "kind", "write_keys")
         self.stdout.write(f"Write key  {key}   (source {source.name}; shown once)")
         return key
 
@@ -74,7 +85,8 @@ class Command(BaseCommand):
     def _api_key(self) -> str:
         if ApiKey.objects.exists():
             return ""
-        _, key = add_api_key("First key", ["read", "write"])
+        row, key = add_api_key("First key", ["read", "write"])
+        _record("apikey", row.pk, "name", "scopes")
         self.stdout.write(f"API key    {key}   (may read and write; shown once)")
         return key
 
@@ -89,3 +101,9 @@ class Command(BaseCommand):
             asked = '{"query":"ada@example.com"}'
             json = "-H 'Content-Type: application/json'"
             self.stdout.write(f"\nand see the person:\n\n  curl -H 'X-API-Key: {api_key}' {json} {look} -d '{asked}'\n")
+
+
+def _record(object_type: str, object_id: int, *fields: str) -> None:
+    record_change(
+        shell_actor(), action="add", object_type=object_type, object_ids=[object_id], fields=fields, why="setup"
+    )

@@ -18,7 +18,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Only the number of threads."""
-        parser.add_argument("--threads", type=int, default=2, help="tasks at a time (default 2)")
+        parser.add_argument("--threads", type=int, default=3, help="tasks at a time (default 3)")
 
     def handle(self, *, threads: int, **_options: Any) -> None:
         """Exits with 1 when the scheduler broke down, so that the supervisor starts it again."""

@@ -115,7 +115,7 @@ def test_create_api_key_prints_the_key_and_names_the_scopes_there_are():
     assert head == "API key crm (read, write). Key (shown only now):"
     assert api_key_of(key) is not None
     out = StringIO()
-    call_command("create_api_key", "crm", "--scopes", "read,write", "--key", key, stdout=out)
+    call_command("create_api_key", "crm", "--scopes", "read,write", f"--key={key}", stdout=out)
     assert out.getvalue() == "The API key crm exists already with this key.\n"
     with pytest.raises(CommandError, match="Unknown scope raed"):
         call_command("create_api_key", "x", "--scopes", "raed", stdout=StringIO())

@@ -40,12 +40,38 @@ def test_a_grant_ends_when_it_expires():
     assert states([ada.pk], T0 + 5) == [("PROFILING", False, T0)]
 
 
-def test_what_a_merge_wrote_counts_only_while_it_is_active():
+def test_a_merge_takes_away_what_one_side_withdrew_while_it_is_active():
     ada, guest = make.profile(), make.profile()
-    merge = make.merge(ada, guest)
-    say(ada, "PROFILING", True, T0)
-    say(ada, "PROFILING", False, T0 + 1, cause="merge", merge=merge.public_id)
-    assert states([ada.pk, guest.pk], T0 + 2) == [("PROFILING", False, T0 + 1)]
-    merge.active = False
+    merge = make.merge(ada, guest, at=T0 + 2)
+    say(ada, "PROFILING", True, T0 + 1)
+    say(guest, "PROFILING", False, T0)
+    say(ada, "PROFILING", False, T0 + 2, cause="merge", merge=merge.public_id)
+    assert states([ada.pk, guest.pk], T0 + 3) == [("PROFILING", False, T0 + 2)]
+    merge.active, merge.undone_at = False, T0 + 4
     merge.save()
-    assert states([ada.pk, guest.pk], T0 + 2) == [("PROFILING", True, T0)]
+    assert states([ada.pk, guest.pk], T0 + 3) == [("PROFILING", False, T0 + 2)]
+    assert states([ada.pk], T0 + 5) == [("PROFILING", True, T0 + 1)]
+    assert states([guest.pk], T0 + 5) == [("PROFILING", False, T0)]
+
+
+def test_a_grant_after_the_merge_wins_by_its_time():
+    ada, guest = make.profile(), make.profile()
+    make.merge(ada, guest, at=T0 + 2)
+    say(ada, "PROFILING", True, T0 + 1)
+    say(guest, "PROFILING", False, T0)
+    say(guest, "PROFILING", True, T0 + 3)
+    assert states([ada.pk, guest.pk], T0 + 3) == [("PROFILING", True, T0 + 3)]
+
+
+def test_what_nobody_said_restricts_nothing():
+    ada, guest = make.profile(), make.profile()
+    make.merge(ada, guest, at=T0 + 2)
+    say(guest, "PROFILING", True, T0 + 1)
+    assert states([ada.pk, guest.pk], T0 + 3) == [("PROFILING", True, T0 + 1)]
+
+
+def test_profiles_that_no_merge_holds_together_yet_allow_what_all_of_them_allow():
+    ada, guest = make.profile(), make.profile()
+    say(guest, "PROFILING", False, T0)
+    say(ada, "PROFILING", True, T0 + 1)
+    assert states([ada.pk, guest.pk], T0 + 2) == [("PROFILING", False, T0)]

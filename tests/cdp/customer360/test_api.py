@@ -46,6 +46,7 @@ def test_everything_about_a_customer_in_001s_json(api, alice):
             "consents",
             "engagementScore",
             "lifetimeValue",
+            "profileScore",
             "recentEvents",
             "journeySteps",
             "computedAt",

@@ -2,7 +2,10 @@
 
 import uuid
 
+import msgspec
 import pytest
+from django.conf import settings
+from django.test import override_settings
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -10,8 +13,12 @@ from hypothesis.extra.django import TestCase
 
 from cdp.core.clock import DAY, iso
 from cdp.core.errors import Invalid, NotFound
+from cdp.customer360 import timeline as timeline_module
 from cdp.customer360.event_view import EventView
-from cdp.customer360.timeline import EventFilter, events_after, events_page, timeline
+from cdp.customer360.timeline import EventFilter, events_after, events_page, old_event, recent_events, timeline
+from cdp.events.models import Event
+from cdp.history.export import flush
+from cdp.history.purge import purge_hot_events
 from tests import factories as make
 from tests.factories import T0, days
 
@@ -70,23 +77,31 @@ class TestTimeline:
             received_at="2026-01-01T00:00:01.234Z",
             source="shop",
         )
-        with django_assert_num_queries(3):
+        with django_assert_num_queries(4):
             assert timeline(ada, clear=True).data == [expected]
         masked = timeline(ada, clear=False).data[0]
         assert masked.properties == {"sku": "A1", "email": "a***@e***.com", "note": {"by": "b***@e***.org"}}
-        assert masked.context == {"device": {"id": "phone-1"}, "ip": "1***"}
+        assert masked.context == {"device": {"id": "phone-1"}, "ip": "***"}
 
     @pytest.mark.parametrize("count", [1, 3])
     def test_constant_number_of_queries(self, count, django_assert_num_queries):
         ada = make.profile()
         for number in range(count):
             make.event(ada, ts=T0 + number)
-        with django_assert_num_queries(3):
+        with django_assert_num_queries(4):
             assert len(timeline(ada, clear=True).data) == count
-        with django_assert_num_queries(2):
+        with django_assert_num_queries(3):
             assert len(events_after(EventFilter(), clear=True).data) == count
-        with django_assert_num_queries(2):
+        with django_assert_num_queries(3):
             assert events_page(EventFilter(), clear=True).total == count
+
+    def test_the_total_stops_where_the_pages_do(self, monkeypatch):
+        monkeypatch.setattr(timeline_module, "_COUNTED", 3)
+        ada = make.profile()
+        for number in range(5):
+            make.event(ada, ts=T0 + number)
+        assert [events_page(EventFilter(), page=page, limit=2, clear=True).total for page in (1, 3)] == [3, 3]
+        assert len(events_page(EventFilter(), page=3, limit=2, clear=True).data) == 1
 
     def test_no_cap_on_age_and_nobody_elses(self):
         ada = make.profile()
@@ -190,3 +205,81 @@ class TestPages(TestCase):
 
         names, _ = walk(ada, limit, between=insert)
         assert [name for name in names if name != "late"] == expected
+
+
+class TestWhereTheOperationalStoreEnds(TestCase):
+    """Pages go on in the lake without a gap or a repeat, wherever the border is and whenever it moves."""
+
+    @hypothesis_settings(max_examples=6, deadline=None)
+    @given(
+        moments=st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=1, max_size=12),
+        limit=st.integers(1, 5),
+        hot_days=st.integers(1, 8),
+        while_reading=st.booleans(),
+    )
+    def test_the_pages_are_the_whole_list(self, moments, limit, hot_days, while_reading):
+        lake = override_settings(LAKE_URL=str(settings.DATA_DIR / "lakes" / uuid.uuid4().hex))
+        with lake:  # the store is rolled back after every example, and a lake is not
+            self.pages_are_the_whole_list(moments, limit, hot_days, while_reading)
+
+    def pages_are_the_whole_list(self, moments, limit, hot_days, while_reading):
+        now = T0 + 7 * DAY
+        ada, guest, other = make.profile(), make.profile(), make.profile()
+        make.merge(ada, guest)
+        rows = [
+            make.event(guest if of_guest else ada, f"e{n}", ts=T0 + day * DAY, properties={"n": n, "deep": {"er": "x"}})
+            for n, (day, of_guest) in enumerate(moments)
+        ]
+        make.event(other, "other", ts=T0)
+        expected = [row.name for row in sorted(rows, key=lambda row: (-row.ts, -row.pk))]
+        flush()
+        make.event(other, "later", ts=T0)
+        with override_settings(HOT_EVENT_DAYS=hot_days):
+            if while_reading:
+                names, _ = walk(ada, limit, between=lambda: purge_hot_events(now))
+                assert names == expected
+            purge_hot_events(now)
+        assert walk(ada, limit)[0] == expected
+        found = [
+            events_page(EventFilter(), customer_id=ada.public_id, page=page, limit=limit, clear=True)
+            for page in range(1, len(rows) // limit + 2)
+        ]
+        assert [view.event_name for page in found for view in page.data] == expected
+        assert {page.total for page in found} == {len(rows)}
+        newest = recent_events([ada.pk, guest.pk], limit=limit, known=len(rows), clear=True)
+        assert [view.event_name for view in newest] == expected[:limit]
+        left = set(Event.objects.values_list("name", flat=True)) - {"later", "other"}
+        assert left == {f"e{n}" for n, (day, _) in enumerate(moments) if day >= 7 - hot_days}
+
+    def test_an_old_event_shows_what_the_lake_has(self):
+        shop = make.source("shop")
+        ada, guest = make.profile(), make.profile()
+        make.merge(ada, guest)
+        make.event(
+            guest,
+            "Order Completed",
+            ts=T0,
+            properties={"revenue": 12.5, "currency": "EUR", "deep": {"er": True}, "email": "a@example.com", "n": 3},
+            context={"campaign": {"source": "mail"}, "ip": "10.1.2.0"},
+            of=shop,
+        )
+        seen = timeline(ada, clear=True).data[0]
+        flush()
+        assert purge_hot_events(T0 + 365 * DAY) == 1
+        old = timeline(ada, clear=True).data[0]
+        assert old_event(uuid.UUID(seen.id).bytes, clear=True) == old
+        assert old_event(uuid.uuid4().bytes, clear=True) is None
+        assert old == msgspec.structs.replace(
+            seen,
+            message_id="",
+            properties={"revenue": 12.5, "currency": "EUR", "deep": {"er": True}, "n": 3},
+            context={"campaign": {"source": "mail"}},
+        )
+        for wanted, names in (
+            ({"type": "PURCHASE", "source": "shop", "name": "Order Completed"}, ["Order Completed"]),
+            ({"source": "app"}, []),
+            ({"type": "PAGE_VIEW"}, []),
+            ({"endDate": "2025-12-31"}, []),
+        ):
+            assert ids(timeline(ada, wanted=EventFilter.of(wanted), clear=True)) == names
+            assert ids(events_after(EventFilter.of(wanted), clear=True)) == names

@@ -1,6 +1,7 @@
 """How long a digest is kept."""
 
 import pytest
+from django.db import connection
 
 from cdp.core.clock import DAY
 from cdp.pipeline import dedupe
@@ -9,6 +10,12 @@ from cdp.pipeline.models import SeenMessage
 
 pytestmark = pytest.mark.django_db
 NOW = 20_000 * DAY + 5
+
+
+def test_old_digests_are_found_by_an_index():
+    with connection.cursor() as cursor:
+        constraints = connection.introspection.get_constraints(cursor, SeenMessage._meta.db_table)
+    assert ["day"] in [found["columns"] for found in constraints.values() if found["index"]]
 
 
 def _seen_on(*days: int) -> None:

@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import logging
+import re
 import time
 from typing import Any
 
@@ -12,11 +13,12 @@ from django.conf import settings as configured
 
 from cdp.access.models import Source, WriteKey
 from cdp.core.clock import DAY, iso, now_us
-from cdp.events.models import QuarantinedMessage
+from cdp.events.models import Event, QuarantinedMessage
 from cdp.pipeline.accept import accept
 from cdp.pipeline.answers import GIF
 from cdp.pipeline.message import HISTORICAL, PRIVACY_CONTROL, Envelope, digest_of, original, unseal
 from cdp.pipeline.models import Counter, InboxMessage
+from cdp.pipeline.process import process_inbox
 from tests.asgi import Caller, Response
 from tests.live import keyed_source
 
@@ -43,11 +45,12 @@ def counts() -> dict[str, int]:
     return dict(Counter.objects.values_list("outcome", "count"))
 
 
-def assert_refused(answer: Response, status: int, code: str) -> None:
-    assert (answer.status, answer.json()["code"]) == (status, code)
+def refusal(answer: Response) -> tuple[int, str]:
+    """Status and code of an error, which must have the shape of all errors."""
     assert answer.json()["message"].endswith(".")
     assert answer.headers["access-control-allow-origin"] == "*"
     assert answer.headers["content-type"] == "application/json"
+    return answer.status, answer.json()["code"]
 
 
 @pytest.mark.parametrize("path", [*CALLS, "i", "t", "p", "s", "g", "a", "track/"])
@@ -114,7 +117,7 @@ def test_where_the_key_may_stand(door: Caller, where: str, path: str):
 )
 def test_a_bad_key_is_401_and_nothing_is_stored(door: Caller, path: str, headers: dict[str, str]):
     body = json.dumps({**GOOD, "batch": [GOOD]}).encode()
-    assert_refused(door("POST", f"/v1/{path}", body, headers=headers), 401, "unauthorized")
+    assert refusal(door("POST", f"/v1/{path}", body, headers=headers)) == (401, "unauthorized")
     assert (InboxMessage.objects.count(), QuarantinedMessage.objects.count()) == (0, 0)
 
 
@@ -125,7 +128,7 @@ def test_a_key_that_no_longer_counts(door: Caller, how: str):
         WriteKey.objects.update(revoked_at="2026-01-01T00:00:00Z")
     else:
         Source.objects.filter(pk=source.id).update(enabled=False)
-    assert_refused(door("POST", "/v1/t", json.dumps(GOOD).encode(), headers=basic(key)), 401, "unauthorized")
+    assert refusal(door("POST", "/v1/t", json.dumps(GOOD).encode(), headers=basic(key))) == (401, "unauthorized")
 
 
 def test_a_bad_key_is_logged_once_a_minute_and_never_in_clear(door: Caller, caplog: pytest.LogCaptureFixture):
@@ -198,7 +201,7 @@ def test_a_body_that_comes_in_parts_and_gzip_of_several_members(door: Caller):
 def test_a_request_that_cannot_be_used(door: Caller, path: str, body: bytes, encoding: str, status: int, code: str):
     _, key = keyed_source()
     headers = {**basic(key), **({"Content-Encoding": encoding} if encoding else {})}
-    assert_refused(door("POST", f"/v1/{path}", body, headers=headers), status, code)
+    assert refusal(door("POST", f"/v1/{path}", body, headers=headers)) == (status, code)
     assert (InboxMessage.objects.count(), QuarantinedMessage.objects.count()) == (0, 0)
 
 
@@ -206,7 +209,7 @@ def test_a_request_that_cannot_be_used(door: Caller, path: str, body: bytes, enc
 def test_too_large_a_body_is_refused_before_it_is_read_whole(door: Caller, announced: bool):
     _, key = keyed_source()
     headers = {**basic(key), **({"Content-Length": "900000000"} if announced else {})}
-    assert_refused(door("POST", "/v1/b", [b" " * 300_000] * 3, headers=headers), 400, "batch_too_large")
+    assert refusal(door("POST", "/v1/b", [b" " * 300_000] * 3, headers=headers)) == (400, "batch_too_large")
 
 
 def test_a_client_that_leaves_gets_no_answer_and_no_event(door: Caller):
@@ -231,7 +234,9 @@ def test_a_client_that_leaves_gets_no_answer_and_no_event(door: Caller):
 
 def test_a_mixed_batch_keeps_every_good_neighbour(door: Caller):
     source, key = keyed_source()
-    good = [json.dumps({"type": "track", "event": "E", "userId": n, "messageId": f"g{n}"}).encode() for n in range(8)]
+    good = [
+        json.dumps({"type": "track", "event": "E", "userId": f"u{n}", "messageId": f"g{n}"}).encode() for n in range(8)
+    ]
     bad = [
         (b'{"type":"track","userId":"a","messageId":"b0"}', "b0", "missing_event"),
         (b'{"type":"track","event":"E","messageId":"b1"}', "b1", "missing_id"),
@@ -258,7 +263,9 @@ def test_a_mixed_batch_keeps_every_good_neighbour(door: Caller):
     for (raw, _, code), said in zip(bad, rejected, strict=True):
         row = rows[digest_of(source.id, said["messageId"])]
         assert (original(unseal(configured.KEYRING, row.body)), row.code, row.reason) == (raw, code, said["message"])
-    assert counts() == {"accepted": 8, **{f"rejected:{code}": 1 for _, _, code in bad}}
+    assert counts() == {f"rejected:{code}": 1 for _, _, code in bad}
+    process_inbox()
+    assert counts() == {"accepted": 8, "processed": 8, **{f"rejected:{code}": 1 for _, _, code in bad}}
 
 
 def test_one_unusable_message_is_200_and_in_quarantine(door: Caller):
@@ -270,13 +277,22 @@ def test_one_unusable_message_is_200_and_in_quarantine(door: Caller):
     assert QuarantinedMessage.objects.get().reason == reason
 
 
+@pytest.mark.parametrize("path", ["/v1/track", "/v1/pixel/track", "/v1/nope"])
+def test_every_answer_has_the_id_of_its_request(door: Caller, path: str):
+    made = [door("POST", path, b"{}").headers["x-request-id"] for _ in range(2)]
+    assert [re.fullmatch("[0-9a-f]{32}", one) is not None for one in made] == [True, True]
+    assert made[0] != made[1]
+    assert door("POST", path, b"{}", headers={"X-Request-ID": "trace-7.B_1"}).headers["x-request-id"] == "trace-7.B_1"
+    assert re.fullmatch("[0-9a-f]{32}", door("POST", path, headers={"X-Request-ID": "a@b"}).headers["x-request-id"])
+
+
 def test_an_empty_batch(door: Caller):
     _, key = keyed_source()
     answer = door("POST", "/v1/batch", b'{"batch":[]}', headers=basic(key))
     assert (answer.status, answer.json()) == (200, {"success": True, "ok": 0, "rejected": []})
 
 
-def test_a_repeat_is_answered_200_and_counted(door: Caller):
+def test_a_repeat_is_answered_200_and_counts_as_one_event(door: Caller):
     _, key = keyed_source()
     item = json.dumps({"type": "track", "event": "E", "userId": "a", "messageId": "m"})
     other = json.dumps({"type": "track", "event": "E", "userId": "a", "timestamp": "2026-01-01"})
@@ -284,8 +300,9 @@ def test_a_repeat_is_answered_200_and_counted(door: Caller):
         answer = door("POST", "/v1/batch", body.encode(), headers=basic(key))
         assert (answer.status, answer.json()["ok"]) == (200, body.count("event"))
     assert door("POST", "/v1/track", item.encode(), headers=basic(key)).json() == TAKEN
-    assert InboxMessage.objects.count() == 2
-    assert counts() == {"accepted": 2, "duplicate": 4}
+    process_inbox()
+    assert Event.objects.count() == 2
+    assert counts() == {"accepted": 2, "duplicate": 4, "processed": 2}
 
 
 def test_accept_and_the_door_store_the_same(door: Caller):
@@ -293,13 +310,13 @@ def test_accept_and_the_door_store_the_same(door: Caller):
     items = [b'{"type":"track","event":"E","userId":"a","messageId":"m%d"}' % n for n in range(5)] + [b"7", b"{}"]
     door("POST", "/v1/batch", b'{"sentAt":1,"batch":[' + b",".join(items) + b"]}", headers=basic(key), client="")
     by_door = stored()
+    assert set(InboxMessage.objects.values_list("claimed", flat=True)) == {False}
     InboxMessage.objects.all().delete()
     QuarantinedMessage.objects.all().delete()
-    repeats = accept(items, source=source, received=now_us(), sent_at=1)
-    assert [o.status for o in repeats] == ["duplicate"] * 5 + ["rejected"] * 2
     other, _ = keyed_source("other")
     accept(items, source=other, received=now_us(), sent_at=1)
     by_accept = stored()
+    assert set(InboxMessage.objects.values_list("claimed", flat=True)) == {True}
     assert [row[1:] for row in by_accept[0]] == [row[1:] for row in by_door[0]]
     assert {row[1:] for row in by_accept[1]} == {row[1:] for row in by_door[1]}
     assert [row[0] for row in by_door[0]] == [digest_of(source.id, f"m{n}") for n in range(5)]
@@ -395,7 +412,7 @@ def test_a_browser_source_imports_nothing_and_sends_nothing_old(door: Caller):
     _, key = keyed_source(kind=Source.Kind.BROWSER)
     old = {"type": "track", **GOOD, "timestamp": iso(now_us() - 8 * DAY)}
     body = json.dumps({"batch": [old]}).encode()
-    assert_refused(door("POST", "/v1/import", body, headers=basic(key)), 403, "import_not_allowed")
+    assert refusal(door("POST", "/v1/import", body, headers=basic(key))) == (403, "import_not_allowed")
     answer = door("POST", "/v1/batch", body, headers=basic(key))
     assert [rejected["code"] for rejected in answer.json()["rejected"]] == ["timestamp_too_old"]
 
@@ -407,7 +424,7 @@ def test_the_rate_limit_is_per_key_and_address(door: Caller):
     def post(key: str, client: str) -> int:
         answer = door("POST", "/v1/t", json.dumps(GOOD).encode(), headers=basic(key), client=client)
         if answer.status == 429:
-            assert_refused(answer, 429, "rate_limited")
+            assert refusal(answer) == (429, "rate_limited")
             assert 1 <= int(answer.headers["retry-after"]) <= 20
         return answer.status
 
@@ -433,20 +450,20 @@ def test_preflight(door: Caller, path: str):
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH"])
 def test_other_methods_are_405(door: Caller, method: str):
     answer = door(method, "/v1/batch")
-    assert_refused(answer, 405, "method_not_allowed")
+    assert refusal(answer) == (405, "method_not_allowed")
     assert answer.headers["allow"] == "POST, OPTIONS"
 
 
 @pytest.mark.parametrize("method", ["POST", "HEAD"])
 @pytest.mark.parametrize("path", ["/v1/pixel/track", "/v1/projects/x/settings", "/sourceConfig/"])
 def test_what_is_read_is_not_written(door: Caller, method: str, path: str):
-    assert_refused(door(method, path), 405, "method_not_allowed")
+    assert refusal(door(method, path)) == (405, "method_not_allowed")
 
 
 @pytest.mark.parametrize("path", ["/v1/", "/v1/nope", "/v1/pixel/batch", "/v1/projects/x", "/v1/batch/x", "/v1/%00"])
 def test_unknown_paths_are_404(door: Caller, path: str):
     for method in ("GET", "POST", "OPTIONS"):
-        assert_refused(door(method, path), 404, "unknown_path")
+        assert refusal(door(method, path)) == (404, "unknown_path")
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -471,13 +488,13 @@ def test_settings_for_the_browser_sdks(door: Caller):
     plan = {call: {"__default": {"enabled": True}} for call in ("track", "identify", "group")}
     expected = {"integrations": {"Segment.io": {"apiKey": key}}, "plan": plan}
     assert door("GET", f"/v1/projects/{key}/settings").json() == expected
-    assert_refused(door("GET", "/v1/projects/nobody/settings"), 401, "unauthorized")
+    assert refusal(door("GET", "/v1/projects/nobody/settings")) == (401, "unauthorized")
     for path in ("/sourceConfig/", "/sourceConfig"):
         described = door("GET", f"{path}?writeKey={key}&p=npm&v=3").json()["source"]
         assert (described["id"], described["writeKey"], described["destinations"]) == (str(source.id), key, [])
         assert described["config"]["statsCollection"]["errors"] == {"enabled": False}
     assert door("GET", "/sourceConfig/", headers=basic(key)).status == 200
-    assert_refused(door("GET", "/sourceConfig/?writeKey=nobody"), 401, "unauthorized")
+    assert refusal(door("GET", "/sourceConfig/?writeKey=nobody")) == (401, "unauthorized")
 
 
 def test_too_many_that_wait_are_503_until_they_are_processed(door: Caller, settings: Any):
@@ -490,11 +507,11 @@ def test_too_many_that_wait_are_503_until_they_are_processed(door: Caller, setti
             answer = door("POST", "/v1/t", json.dumps(GOOD).encode(), headers=basic(key))
             if answer.status == status:
                 return answer
-            door.app._commits._look_at = 0.0  # look again at once and not in five seconds
+            door.app.made._commits._look_at = 0.0  # look again at once and not in five seconds
         raise TimeoutError
 
     post_until(200)
-    assert_refused(post_until(503), 503, "backlog")
+    assert refusal(post_until(503)) == (503, "backlog")
     assert InboxMessage.objects.count() > 2
     InboxMessage.objects.all().delete()
     assert post_until(200).json() == TAKEN

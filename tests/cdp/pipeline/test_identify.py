@@ -8,7 +8,7 @@ from cdp.core.clock import now_us
 from cdp.core.errors import Conflict, Invalid, NotFound
 from cdp.identities.lookup import find_person, identifiers_of
 from cdp.identities.models import IdentifierType, IdentityLog
-from cdp.pipeline.identify import add_identifier, set_primary, verify_identifier
+from cdp.pipeline.identify import add_identifier, remove_identifier, set_primary, verify_identifier
 from cdp.pipeline.people import create_profile, delete_person
 from cdp.pipeline.write_traits import TraitWrite, delete_trait, set_traits
 from cdp.profiles.models import Profile
@@ -162,3 +162,33 @@ def test_a_value_that_another_person_had_before_the_rule_was_tightened_is_a_conf
     with pytest.raises(Conflict) as taken:
         verify_identifier(eve.public_id, "email", "ada@old.example")
     assert taken.value.code == "identifier_taken"
+
+
+def test_a_removed_identifier_finds_nobody_and_its_trait_goes(ada: Profile):
+    described = Profile.objects.get(pk=ada.pk).described
+    assert remove_identifier(ada.public_id, "EMAIL", "ADA@old.example", actor="test") == ["email"]
+    assert find_person("email", "ada@old.example") is None
+    assert [view.type for view in identifiers_of(ada.pk)] == ["user_id"]
+    assert "email" not in golden(ada.pk).values
+    assert Profile.objects.get(pk=ada.pk).described > described
+    assert IdentityLog.objects.filter(kind="detach", actor="test", profile_id=ada.pk).count() == 1
+    with pytest.raises(NotFound):
+        remove_identifier(ada.public_id, "email", "ada@old.example", actor="test")
+    send(message("identify", userId="eve", traits={"email": "ada@old.example"}))
+    assert find_person("email", "ada@old.example") not in (None, ada)
+
+
+def test_the_last_identifier_that_finds_somebody_stays(ada: Profile):
+    remove_identifier(ada.public_id, "email", "ada@old.example", actor="test")
+    add_identifier(ada.public_id, "IP_ADDRESS", "203.0.113.7", actor="test")
+    with pytest.raises(Conflict) as last:
+        remove_identifier(ada.public_id, "user_id", "ada", actor="test")
+    assert last.value.code == "last_identity"
+    remove_identifier(ada.public_id, "ip_address", "203.0.113.7", actor="test")
+    assert find_person("user_id", "ada") == ada
+
+
+def test_another_value_stays_with_its_trait(ada: Profile):
+    add_identifier(ada.public_id, "email", "ada@new.example", actor="test")
+    assert remove_identifier(ada.public_id, "email", "ada@new.example", actor="test") == []
+    assert golden(ada.pk).values["email"].value == "ada@old.example"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cdp.access.models import Source
 from cdp.access.source import SourceRef, source_named
-from cdp.consents.models import ConsentRecord
+from cdp.consents.models import ConsentRecord, GateRule
 from cdp.core import json
 from cdp.core.bulk import Database
 from cdp.core.clock import DAY, MINUTE, now_us, parse_time
@@ -27,7 +27,8 @@ from cdp.pipeline.models import Counter, InboxMessage
 from cdp.pipeline.process import process_batch, process_inbox
 from cdp.profiles.models import Merge, Profile
 from cdp.traits.golden import golden
-from tests.sending import deliver, message, send
+from tests.factories import suppress
+from tests.sending import deliver, deliver_by_door, message, preferring, send
 
 pytestmark = pytest.mark.django_db
 
@@ -103,16 +104,16 @@ def test_what_has_no_usable_identifier_waits_in_quarantine_and_harms_no_neighbou
 
 
 def test_a_message_that_breaks_the_batch_is_found_and_the_others_go_through(monkeypatch: pytest.MonkeyPatch):
-    from cdp.pipeline import plan
+    from cdp.pipeline import placing
 
-    original = plan._is_activity
+    original = placing.is_activity
 
     def breaks(reading: Any) -> bool:
         if reading.name == "Poison":
             raise ValueError("poison")
         return original(reading)
 
-    monkeypatch.setattr(plan, "_is_activity", breaks)
+    monkeypatch.setattr(placing, "is_activity", breaks)
     messages = [message(userId=f"p{n}") for n in range(20)]
     messages.insert(13, message(userId="x", event="Poison"))
     send(*messages)
@@ -247,7 +248,7 @@ def test_personal_values_are_nowhere_in_clear():
 
 
 def statements_of_a_batch(monkeypatch: pytest.MonkeyPatch, messages: list[dict[str, Any]]) -> int:
-    deliver(*messages)
+    deliver_by_door(*messages)
     counted: list[Database] = []
     from cdp.pipeline import process
 
@@ -262,12 +263,15 @@ def statements_of_a_batch(monkeypatch: pytest.MonkeyPatch, messages: list[dict[s
 
 
 def busy_traffic(count: int, round_: int) -> list[dict[str, Any]]:
-    """Every kind of work that a batch can have: merges, demotions, bridged sessions, traits, purchases, failures."""
+    """Every kind of work that a batch can have: merges, demotions, bridged sessions, traits, purchases, failures, and
+
+    what the gate stops: withdrawals, events of nobody, somebody who was erased.
+    """
     messages = []
     for n in range(count):
         visitor = f"v{n}"
         messages += [
-            message("page", anonymousId=visitor, timestamp=at(round_ * 50)),
+            message("page", anonymousId=visitor, timestamp=at(round_ * 50), context=preferring(profiling=round_ != 1)),
             message("identify", userId=f"u{n}", anonymousId=f"w{n}-{round_}", traits={"email": f"{n}@x.example"}),
             message(userId=f"u{n}", anonymousId=visitor if round_ == 2 else f"z{n}-{round_}"),
             message(anonymousId=visitor, timestamp=at(round_ * 50 - 25), context={"sessionId": f"s{n}"}),
@@ -275,11 +279,16 @@ def busy_traffic(count: int, round_: int) -> list[dict[str, Any]]:
             message(userId=f"u{n}", anonymousId=f"w{n + 1}-{round_}"),
             message(userId="null"),
             message(event="Order Completed", userId=f"u{n}", properties={"revenue": 5}),
+            message(userId=f"out-{n}", event="Personal"),
+            message(userId=f"out-{n}", context=preferring(DATA_PROCESSING=bool(round_))),
+            message(userId="erased"),
         ]
     return messages
 
 
 def test_a_micro_batch_is_a_constant_number_of_queries(monkeypatch: pytest.MonkeyPatch):
+    GateRule.objects.create(purpose_id="PERSONALIZATION", names=["Personal"], action="redact")
+    suppress("user_id", "erased")
     for round_ in range(2):
         statements_of_a_batch(monkeypatch, busy_traffic(40, round_))
     ConsentRecord.objects.bulk_create(
@@ -289,6 +298,12 @@ def test_a_micro_batch_is_a_constant_number_of_queries(monkeypatch: pytest.Monke
     few = statements_of_a_batch(monkeypatch, busy_traffic(5, 2))
     many = statements_of_a_batch(monkeypatch, busy_traffic(40, 2)[40:])
     assert Merge.objects.count() >= 40
+    stopped = Counter.objects.filter(outcome__in=["consent:DATA_PROCESSING", "redacted:PERSONALIZATION", "suppressed"])
+    assert dict(stopped.values_list("outcome", "count")) == {
+        "consent:DATA_PROCESSING": 80,
+        "redacted:PERSONALIZATION": 82,
+        "suppressed": 122,
+    }
     assert few == many <= 25
 
 

@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.conf import settings as django_settings
+from django.db.models import BinaryField
 
 from cdp.core.crypto import KeyMissing, Keyring
 from cdp.core.errors import Conflict
@@ -14,7 +16,9 @@ from cdp.identities.lookup import find_person, identifiers_of
 from cdp.identities.models import Identifier
 from cdp.pipeline.models import InboxMessage
 from cdp.pipeline.process import process_inbox
-from cdp.pipeline.rotation import begin_rotation, retire_old_keys, rotate
+from cdp.pipeline.rotation import SEALED, begin_rotation, retire_old_keys, rotate
+from cdp.privacy.models import AccessPackage, Erasure, PrivacyRequest, RequestNote
+from cdp.privacy.requests import open_request
 from cdp.profiles.models import Profile
 from cdp.traits.golden import golden
 from tests.sending import deliver, message, send
@@ -119,6 +123,74 @@ def test_a_value_under_a_retired_key_is_quarantined_not_lost():
     assert list(QuarantinedMessage.objects.values_list("code", flat=True)) == ["key_missing"]
     with pytest.raises(KeyMissing):
         django_settings.KEYRING.decrypt("message", body)
+
+
+PLAIN = {
+    "access_auditentry": {"salt", "digest", "mark", "chain"},
+    "access_audithead": {"chain"},
+    "consents_consentrecord": {"event"},
+    "events_event": {"digest"},
+    "events_quarantinedmessage": {"digest"},
+    "events_session": {"key"},
+    "identities_identifier": {"digest"},
+    "identities_identitylog": {"digest", "event"},
+    "identities_quarantinedidentifier": {"digest"},
+    "identities_suppressedidentifier": {"digest"},
+    "integrations_requestlog": {"customer"},
+    "pipeline_inboxmessage": {"digest"},
+    "pipeline_seenmessage": {"digest"},
+    "privacy_accesspackage": {"token"},
+    "privacy_privacyrequest": {"subject", "link"},
+    "profiles_merge": {"event", "via_target", "via_source"},
+    "widget_api_usednonce": {"digest"},
+}
+"""Columns of bytes that hold digests and nothing encrypted."""
+
+
+def test_every_encrypted_column_is_rotated():
+    """A column of bytes is either sealed, and then rotation knows it, or is written down here as none."""
+    found = {
+        (model._meta.db_table, field.column)
+        for model in apps.get_models()
+        for field in model._meta.concrete_fields
+        if isinstance(field, BinaryField)
+    }
+    plain = {(table, column) for table, columns in PLAIN.items() for column in columns}
+    sealed = {(sealed.table, sealed.column) for sealed in SEALED} | {("identities_identifier", "body")}
+    assert found == plain | sealed
+    assert not plain & sealed
+    keys = {model._meta.db_table: model._meta.pk.column for model in apps.get_models()}
+    assert {(sealed.table, sealed.key) for sealed in SEALED} == {(one.table, keys[one.table]) for one in SEALED}
+
+
+def test_what_privacy_keeps_reads_as_before():
+    """A request with its note and a file, a package, an erasure that runs: under the new key alone."""
+    traffic(1)
+    person = find_person("user_id", "u0")
+    assert person
+    request = open_request(
+        "access", {"email": "0@x.example"}, regulation="gdpr", channel="api", actor="test", contact="0@x.example"
+    )
+    ring = django_settings.KEYRING
+    note = RequestNote.objects.create(
+        request=request, at=1, actor="test", size=4,
+        body=ring.encrypt("request", b"name"), content=ring.encrypt("request", b"file"),
+    )  # fmt: skip
+    package = AccessPackage.objects.create(
+        person=person, token=b"t" * 32, created_at=1, expires_at=2, size=1, key=ring.encrypt("package", b"key")
+    )
+    erasure = Erasure.objects.create(actor="test", started_at=1, subject=ring.encrypt("erasure", b"whom"))
+    before = bytes(PrivacyRequest.objects.get().body)
+    plain = ring.decrypt("request", before)
+    version = begin_rotation()
+    rotate(version, progress=silent)
+    assert retire_old_keys(version) == [1]
+    assert bytes(PrivacyRequest.objects.get().body) != before
+    assert ring.decrypt("request", PrivacyRequest.objects.get().body) == plain
+    for row in (note, package, erasure):
+        row.refresh_from_db()
+    assert (ring.decrypt("request", note.body), ring.decrypt("request", note.content)) == (b"name", b"file")
+    assert (ring.decrypt("package", package.key), ring.decrypt("erasure", erasure.subject)) == (b"key", b"whom")
 
 
 def stop_after(table: str, rows: int) -> Any:

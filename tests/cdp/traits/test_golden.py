@@ -58,7 +58,11 @@ def test_every_value_is_one_that_somebody_said(given_: dict[int, Document]) -> N
         assert given_[golden.profile_id][key].value == golden.value
 
 
-@given(st.dictionaries(st.text(min_size=1), st.one_of(st.none(), st.integers(), st.text(), st.lists(st.integers()))))
+@given(
+    st.dictionaries(
+        st.text(min_size=1, max_size=200), st.one_of(st.none(), st.integers(), st.text(), st.lists(st.integers()))
+    )
+)
 def test_a_document_is_sealed_and_opened_unchanged(traits: dict[str, object]) -> None:
     document: Document = {}
     apply_traits(document, traits, at=5, source_id=1, priority=10)

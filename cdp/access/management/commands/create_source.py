@@ -3,7 +3,9 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
 
+from cdp.access.audit import record_change, shell_actor
 from cdp.access.keys import add_write_key
 from cdp.access.models import Source
 from cdp.core.errors import DomainError
@@ -26,17 +28,30 @@ class Command(BaseCommand):
         """Run. Raises CommandError with a sentence."""
         if not name.strip() or len(name) > 100:
             raise CommandError("Give the source a name of 1 to 100 characters.")
-        source, made = Source.objects.get_or_create(name=name, defaults={"kind": kind or Source.Kind.SERVER})
-        if kind is not None and source.kind != kind:
-            raise CommandError(f"There is a source {name} of kind {source.kind}. Use another name.")
-        known = not made and write_key is not None and source.write_keys.count()
         try:
-            key = add_write_key(source, write_key)
+            with transaction.atomic():
+                source, key, known = self._make(name, write_key, kind)
         except DomainError as error:
-            if made:
-                source.delete()
             raise CommandError(error.message) from error
-        if known and source.write_keys.count() == known:
+        if known:
             self.stdout.write(f"The source {name} has this key already.")
             return
         self.stdout.write(f"Source {name} ({source.kind}). Write key (shown only now):\n{key}")
+
+    def _make(self, name: str, write_key: str | None, kind: str | None) -> tuple[Source, str, bool]:
+        """The source, its key in clear, and whether both were there before."""
+        source, made = Source.objects.get_or_create(name=name, defaults={"kind": kind or Source.Kind.SERVER})
+        if kind is not None and source.kind != kind:
+            raise CommandError(f"There is a source {name} of kind {source.kind}. Use another name.")
+        before = source.write_keys.count()
+        key = add_write_key(source, write_key)
+        added = source.write_keys.count() > before
+        if made:
+            record_change(
+                shell_actor(), action="add", object_type="source", object_ids=[source.pk], fields=["kind", "name"]
+            )
+        if added:
+            record_change(
+                shell_actor(), action="add key", object_type="source", object_ids=[source.pk], fields=["write_keys"]
+            )
+        return source, key, not (made or added)

@@ -17,7 +17,7 @@ NOBODY = str(uuid.UUID(int=7))
 def view(event_id: str, person: str, **fields: object) -> dict[str, object]:
     return {
         "id": event_id,
-        "messageId": "",
+        "messageId": event_id,
         "customerId": person,
         "profileId": person,
         "fragmentId": person,
@@ -112,6 +112,19 @@ def test_snake_case_in_camel_case_out_and_the_customers_keys_as_they_are(api, al
             properties={"order_id": 1, "orderId": 2},
             context={"eventType": "PURCHASE"},
         ),
+    )
+
+
+def test_an_event_without_a_message_id_is_known_by_its_own(api, alice):
+    tracked = [
+        api.post("events", {"customerId": alice, "event": "x", **fields})[1] for fields in ({}, {"timestamp": NOW})
+    ]
+    assert [one["messageId"] for one in tracked] == [one["id"] for one in tracked]
+    process_inbox()
+    assert [api.get(f"events/{one['id']}")[1]["messageId"] for one in tracked] == [one["id"] for one in tracked]
+    assert api.post("events", {"customerId": alice, "event": "x", "timestamp": NOW}) == (
+        200,
+        {"id": tracked[1]["id"], "status": "duplicate", "messageId": tracked[1]["id"]},
     )
 
 

@@ -4,6 +4,7 @@ import uuid
 
 import pytest
 
+from cdp.access.models import AuditEntry
 from cdp.identities.lookup import find_person
 from cdp.identities.models import IdentityLog
 from tests.cdp.pipeline.api.conftest import NOW
@@ -135,3 +136,16 @@ def test_a_session_of_events_names_its_person(api):
         person.public_id
     )
     assert api.get("identity/resolve?identityType=SESSION_ID&identityValue=1713")[0] == 404
+
+
+def test_remove(api, alice):
+    name = {"identityType": "EMAIL", "identityValue": "ALICE@example.com"}
+    AuditEntry.objects.all().delete()
+    assert api.call("DELETE", f"identities/{alice}", name) == (204, None)
+    assert find_person("email", "alice@example.com") is None
+    entries = AuditEntry.objects.order_by("id").values_list("action", "object_ids", "fields")
+    assert list(entries) == [("remove identity", [alice], ["email"]), ("delete traits", [alice], ["email"])]
+    assert api.call("DELETE", f"identities/{alice}", name)[0] == 404
+    last = {"identityType": "USER_ID", "identityValue": "alice"}
+    status, answer = api.call("DELETE", f"identities/{alice}", last)
+    assert (status, answer["code"]) == (409, "last_identity")

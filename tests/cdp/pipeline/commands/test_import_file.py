@@ -1,28 +1,11 @@
 """`import_file` as an operator calls it: the whole CDNOW file, twice, and killed in the middle."""
 
 import json
-import os
-from pathlib import Path
 
 import pytest
 
-from tests.installation import ROOT, new_installation
-
-MAPPING = [
-    "--kind", "events", "--map", "customer_id=userId", "--map", "date=timestamp",
-    "--map", "amount=properties.revenue", "--map", "quantity=properties.quantity",
-    "--set", "event=Order Completed", "--set", "properties.currency=USD",
-]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def cdnow():
-    """The public CDNOW purchases: beside the repository, or where CDNOW_CSV says."""
-    given = os.environ.get("CDNOW_CSV")
-    places = [Path(given)] if given else [folder / "shared/data/cdnow.csv" for folder in ROOT.parents]
-    found = [place for place in places if place.is_file()]
-    assert found, f"cdnow.csv is in none of {places}. Put it there or name it in CDNOW_CSV."
-    return str(found[0])
+from tests.data import CDNOW_MAPPING as MAPPING
+from tests.installation import new_installation
 
 
 @pytest.fixture

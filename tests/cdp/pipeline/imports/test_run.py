@@ -14,6 +14,7 @@ from cdp.pipeline.imports.rows import RowFile
 from cdp.pipeline.imports.run import Imported, import_file
 from cdp.pipeline.message import HISTORICAL, decode_message, unseal
 from cdp.pipeline.models import ImportRun, InboxMessage
+from tests.factories import suppress
 
 pytestmark = pytest.mark.django_db
 
@@ -171,3 +172,13 @@ def test_customers_by_email_alone_are_accepted(tmp_path):
     assert (found.accepted, found.rejected) == (1, 1)
     ((message, _),) = inbox()
     assert (message.type, message.traits) == ("identify", {"city": "Vilnius", "email": "ada@x.example"})
+
+
+def test_a_row_of_an_erased_person_is_reported_and_kept_out(path):
+    suppress("user_id", "u2")
+    found = do(path, chunk=3)
+    assert (found.accepted, found.duplicates, found.rejected) == (3, 0, 5)
+    report = path.with_name("orders.csv.errors.csv").read_text()
+    assert [line.partition(",")[0] for line in report.splitlines() if ",suppressed," in line] == ["3", "4"]
+    assert "u2" not in report
+    assert [message.user_id for message, _ in inbox()] == ["u1", "u3", "u7"]

@@ -1,0 +1,3 @@
+"""Admin pages of consent."""
+
+from cdp.consents import admin_gate  # noqa: F401 - registers its page
