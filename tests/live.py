@@ -4,6 +4,7 @@ Use the fixture `web` (tests/conftest.py) for a server that all tests share, or 
 """
 
 import os
+import random
 import resource
 import signal
 import socket
@@ -38,10 +39,14 @@ def database_url() -> str:
 
 
 def free_port() -> int:
-    """A TCP port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """A TCP port that nobody uses now, below those the kernel gives to outgoing connections, which might take it."""
+    while True:
+        port = random.randrange(15_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
         return port
 
 
