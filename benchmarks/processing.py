@@ -165,11 +165,11 @@ def measure(store: str, count: int, *, gate: bool) -> Measured:
     vars(process)["database"] = counting
     with connection.execute_wrapper(noted):
         first_half = work(count // 2)
+        merged = Merge.objects.count()
+        _set_gate(rules=gate)
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute("analyze")
-        merged = Merge.objects.count()
-        _set_gate(rules=gate)
         queries.clear()
         cpu, begin, goal = time.process_time(), time.perf_counter(), InboxMessage.objects.count()
         second_half = work(0)

@@ -27,9 +27,11 @@ def statements_of(base: Gate, context: Mapping[str, Any], *, privacy_control: bo
     (`Sec-GPC: 1`) asks that data be neither sold nor shared: it withdraws the purposes of the group `sharing`, whatever
     the preferences say. It does not speak of what an installation does for itself.
     """
+    preferences = _preferences(context)
+    if not preferences and not privacy_control:
+        return [], False
     found: dict[str, Carried] = {}
     strange = False
-    preferences = _preferences(context)
     if preferences:
         strange = len(preferences) > MOST_CATEGORIES
         given = dict(list(preferences.items())[:MOST_CATEGORIES])
@@ -47,6 +49,11 @@ def statements_of(base: Gate, context: Mapping[str, Any], *, privacy_control: bo
     if privacy_control:
         found.update({purpose: Carried(purpose, granted=False, cause=GPC) for purpose in base.sharing})
     return [found[purpose] for purpose in sorted(found)], strange
+
+
+def speaks_of_consent(context: Mapping[str, Any]) -> bool:
+    """Whether a message has preferences in its context."""
+    return "consent" in context
 
 
 def _preferences(context: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,38 +45,52 @@ class Gate:
     suppressing: bool
     """Whether any identifier is suppressed: otherwise nobody needs to look."""
 
-    def allows(self, purpose: str, known: Mapping[str, bool]) -> bool:
-        """Whether `purpose` is allowed to somebody of whom `known` says what they granted or withdrew."""
-        said = known.get(purpose)
-        return self.unknown.get(purpose, False) if said is None else said
-
 
 SHARING = "sharing"
 """The group of purposes that Global Privacy Control withdraws."""
 
 
-def gate(base: Gate, known: Mapping[str, bool], *, call: str, name: str, trusted: bool) -> Rule | None:
-    """The rule that stops a message of somebody with the consents `known` (purpose → granted); None lets it through.
-
-    A rule that drops decides before one that redacts; of several the first.
-    """
-    for rule in base.rules:
-        if rule.is_for(call, name, trusted=trusted) and not base.allows(rule.purpose, known):
-            return rule
-    return None
+Allows = Callable[[str], bool | None]
+"""Whether a purpose is granted to somebody; None when nothing is known of it."""
 
 
-def remembered(base: Gate) -> Callable[[str, str, bool], Rule | None]:
-    """`gate` for people of whom nothing is known: (call, name, trusted) → rule, each worked out once."""
-    found: dict[tuple[str, str, bool], Rule | None] = {}
+class Judge:
+    """Judges calls by the rules of a gate; remembers which rules are for which calls."""
 
-    def of_unknown(call: str, name: str, trusted: bool) -> Rule | None:
+    def __init__(self, base: Gate) -> None:
+        self._base = base
+        self._rules: dict[tuple[str, str, bool], tuple[Rule, ...]] = {}
+        self._of_unknown: dict[tuple[str, str, bool], Rule | None] = {}
+
+    def rule(self, allows: Allows, *, call: str, name: str, trusted: bool) -> Rule | None:
+        """The rule that stops a message of somebody who `allows` so much; None lets it through.
+
+        A rule that drops decides before one that redacts; of several the first.
+        """
+        for rule in self._rules_for((call, name, trusted)):
+            said = allows(rule.purpose)
+            if not (self._base.unknown.get(rule.purpose, False) if said is None else said):
+                return rule
+        return None
+
+    def rule_of_unknown(self, *, call: str, name: str, trusted: bool) -> Rule | None:
+        """`rule` for people of whom nothing is known."""
         key = call, name, trusted
-        if key not in found:
-            found[key] = gate(base, {}, call=call, name=name, trusted=trusted)
-        return found[key]
+        if key not in self._of_unknown:
+            self._of_unknown[key] = self.rule(lambda _: None, call=call, name=name, trusted=trusted)
+        return self._of_unknown[key]
 
-    return of_unknown
+    def purposes(self, calls: Iterable[tuple[str, str, bool]]) -> set[str]:
+        """What the rules for such calls (call, name, trusted) ask for."""
+        return {rule.purpose for key in calls for rule in self._rules_for(key)}
+
+    def _rules_for(self, key: tuple[str, str, bool]) -> tuple[Rule, ...]:
+        found = self._rules.get(key)
+        if found is None:
+            call, name, trusted = key
+            found = tuple(rule for rule in self._base.rules if rule.is_for(call, name, trusted=trusted))
+            self._rules[key] = found
+        return found
 
 
 # A line break separates the parts of a text: no code, group or name has one.

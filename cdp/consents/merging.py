@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from cdp.consents.fold import Join, Said, at_odds, joined
-from cdp.consents.state import OF_PEOPLE, Found
+from cdp.consents.state import OF_PEOPLE, OWNED, Found
 from cdp.core.bulk import Database, Table
 from cdp.core.ids import uuid7
 
@@ -67,7 +67,7 @@ def _said(db: Database, profiles: set[int], *, now: int) -> tuple[dict[int, Said
     rows = db.rows_in(OF_PEOPLE, profiles, "bigint", (now,))
     people: dict[int, list[int]] = defaultdict(list)
     for what, profile, person, *_ in rows:
-        if what == 3:
+        if what == OWNED:
             people[person].append(profile)
     said = dict(zip(people, Found.of(rows).folded(list(people.values()), now=now), strict=True))
     return defaultdict(dict, said), {profile: person for person, owned in people.items() for profile in owned}

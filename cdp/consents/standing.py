@@ -4,14 +4,17 @@ It has to come to what `cdp.consents.fold` finds afterwards. So each message of 
 at which its merges happened and its rows became known.
 """
 
+import json
 import uuid
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence, Set
 from functools import reduce
+from operator import itemgetter
 from typing import Any
 
 from cdp.consents.carried import CARRIED, Carried
 from cdp.consents.fold import Join, Said, Statement, at_odds, joined
-from cdp.consents.state import OF_PEOPLE, Found
+from cdp.consents.state import ALONE, JOIN, MERGED, OWNED, STATEMENT, Found
 from cdp.core.bulk import Database, Table
 from cdp.core.ids import uuid7
 
@@ -32,8 +35,32 @@ _RECORDS = Table(
         "body": "bytea",
     },
 )
+_SAID = f"""select * from (
+    with asked as (select cast(? as bigint) as now){{purposes}},
+         part as (select id, person_id from profiles_profile where person_id {{{{in}}}}),
+         several as (select person_id as person from part group by person_id having count(*) > 1)
+    select case when s.person is null then {ALONE} else {STATEMENT} end as what, part.person_id, c.profile_id, c.at,
+           c.id, c.type, c.granted, c.expires_at, c.cause, coalesce(nullif(c.recorded_at, 0), c.at) as known, c.merge
+    from asked cross join part join consents_consentrecord c on c.profile_id = part.id and c.at <= asked.now
+         {{wanted}} left join several s on s.person = part.person_id
+    union all
+    select {JOIN}, s.person, m.source_id, m.created_at, m.id, '', true, m.target_id, '', 0, m.public_id
+    from asked cross join several s join part on part.person_id = s.person
+         join profiles_merge m on m.source_id = part.id
+    where m.created_at <= asked.now and (m.active or m.undone_at > asked.now)
+    union all
+    select {OWNED}, s.person, part.id, 0, 0, '', false, null, '', 0, null
+    from several s join part on part.person_id = s.person
+) said"""
+_ALL = _SAID.format(purposes="", wanted="")
+"""What people with one profile said, and statements, merges and profiles of those with several; in few columns."""
+_SOME = {
+    postgres: _SAID.format(purposes=f", wanted as (select {each})", wanted="join wanted on wanted.purpose = c.type")
+    for postgres, each in ((True, "unnest(?::text[]) as purpose"), (False, "value as purpose from json_each(?)"))
+}
+"""The same of some purposes only."""
+_IN_ORDER = itemgetter(3, 0, 4)
 _UNWRITTEN = 2**62
-_OWNED = 3
 _NOTHING: Said = {}
 _NEVER: dict[str, int] = {}
 
@@ -51,37 +78,70 @@ class Standings:
         self._said: dict[int, Said] = {}
         self._latest: dict[int, dict[str, int]] = {}
 
-    def load(self, db: Database, people: Iterable[int]) -> None:
-        """Read what the ledger says of people: one query."""
-        rows = db.rows_in(OF_PEOPLE, people, "bigint", (self.now,))
-        owner = {row[1]: row[2] for row in rows if row[0] == _OWNED}
-        found = Found.of(rows)
+    def load(self, db: Database, people: Set[int], *, purposes: Collection[str], all_of: Set[int]) -> None:
+        """Read what the ledger says of `people`, given by their numbers, about `purposes`; of `all_of` about every one.
+
+        `all_of` are those of whom the batch may write something: whoever says something of consent or may be merged.
+        One query.
+        """
+        wanted: Any = list(purposes) if db.postgres else json.dumps(list(purposes))
+        some = people - all_of if purposes else ()
+        parts = [
+            (_ALL, people & all_of, "bigint", (self.now,)),
+            (_SOME[db.postgres], some, "bigint", (self.now, wanted)),
+        ]
+        several: dict[int, list[int]] = defaultdict(list)
+        rest = []
+        for row in sorted(db.rows_in_each(parts), key=_IN_ORDER):
+            what, person, number, at, id_, kind, granted, until, cause, known, _ = row
+            if what == ALONE:  # sorted by the moment of the statement: the last one counts
+                if cause == MERGED:  # and undone: they have one profile only
+                    continue
+                said = self._said.get(person)
+                if said is None:
+                    said = self._said[person] = {}
+                said[kind] = Statement(at, id_, number, kind, bool(granted), until, "", cause, "", known)
+            elif what == OWNED:
+                several[person].append(number)
+            else:
+                rest.append(row)
+        if several:
+            self._fold(several, rest)
+
+    def _fold(self, people: dict[int, list[int]], rows: Iterable[Sequence[Any]]) -> None:
+        """What counts of people with several profiles."""
+        owner = {profile: person for person, profiles in people.items() for profile in profiles}
+        found = Found.of(
+            (what, number, id_, at, kind, flag, until, "", cause, "", known, merge)
+            for what, _, number, at, id_, kind, flag, until, cause, known, merge in rows
+        )
         for one in found.statements:
             self._tell(owner[one.profile_id], one.type, one.at)
-        profiles: dict[int, list[int]] = {person: [] for person in self._latest}
-        for profile, person in owner.items():
-            if person in profiles:
-                profiles[person].append(profile)
-        ours = Found(found.statements, [join for join in found.joins if owner[join.source_id] in profiles], {})
-        self._said = dict(zip(profiles, ours.folded(list(profiles.values()), now=self.now), strict=True))
+        folded = found.folded(list(people.values()), now=self.now)
+        self._said.update((person, said) for person, said in zip(people, folded, strict=True) if said)
 
     def of(self, people: Sequence[int]) -> Said:
         """What counts for the person that `people` would be: what one of them does not allow is not allowed."""
+        if not self._said:
+            return _NOTHING
+        if len(people) == 1:
+            return self._said.get(people[0], _NOTHING)
         known = [self._said[person] for person in people if person in self._said]
         if not known:
             return _NOTHING
         return reduce(lambda one, other: joined(one, other, Join(self.now, 0, 0, 0)), known)
 
-    def known(self, said: Said) -> dict[str, bool]:
-        """Purpose → whether it is granted now."""
-        return {purpose: statement.allows(self.now) for purpose, statement in said.items()}
+    def allows(self, said: Said, purpose: str) -> bool | None:
+        """Whether the purpose is granted now; None when nothing was said of it."""
+        statement = said.get(purpose)
+        return None if statement is None else statement.allows(self.now)
 
     def counts(self, people: Sequence[int], said: Said, carried: Carried, *, at: int) -> bool:
         """Whether what a message of `people` said at `at` changes what counts: it is no older, and says otherwise."""
         before = said.get(carried.purpose)
         if before is None:
             return True
-        latest = max(self._latest.get(person, _NEVER).get(carried.purpose, 0) for person in people)
+        latest = max(self._told(person, carried.purpose) for person in people)
         same = before.allows(self.now) if carried.granted else not before.granted
         return at >= latest and not same
 
@@ -91,9 +151,11 @@ class Standings:
         Where one allowed what the other did not, a row `cause=merge` withdraws it on the allowing side.
         """
         into, gone = target[0], source[0]
-        ours, theirs = self._said.get(into, _NOTHING), self._said.pop(gone, _NOTHING)
-        for purpose, latest in self._latest.pop(gone, _NEVER).items():
-            self._tell(into, purpose, latest)
+        ours, theirs = self._said.get(into, _NOTHING), self._said.get(gone, _NOTHING)
+        for purpose in ours.keys() | theirs.keys():
+            self._tell(into, purpose, max(self._told(into, purpose), self._told(gone, purpose)))
+        self._said.pop(gone, None)
+        self._latest.pop(gone, None)
         self.joined_at[merge] = at
         step = Join(at, 0, target[1], source[1], row=_UNWRITTEN + len(self._rows), known=at, stated=at)
         for purpose in sorted(ours.keys() & theirs.keys()):
@@ -128,6 +190,14 @@ class Standings:
     def write(self, db: Database) -> None:
         """Write the rows of the batch: one statement."""
         db.insert(_RECORDS, self._rows)
+
+    def _told(self, person: int, purpose: str) -> int:
+        """When the person last spoke of the purpose; 0: never."""
+        noted = self._latest.get(person, _NEVER).get(purpose)
+        if noted is not None:
+            return noted
+        said = self._said.get(person, _NOTHING).get(purpose)
+        return 0 if said is None else said.at
 
     def _tell(self, person: int, purpose: str, at: int) -> None:
         """Note when the person spoke of the purpose."""

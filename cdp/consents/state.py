@@ -13,7 +13,8 @@ from cdp.profiles.people import fragment_ids, fragment_of, fragments_at, person_
 
 __all__ = ["ConsentState", "consents_at", "consents_by_person", "consents_of"]
 
-_STATEMENT, _JOIN, _PURPOSE = range(3)
+STATEMENT, JOIN, _PURPOSE, OWNED, ALONE = range(5)
+MERGED = "merge"
 _ROWS = """
     select 0, c.profile_id, c.id, c.at, c.type, c.granted, c.expires_at, c.source, c.cause, c.document,
            coalesce(nullif(c.recorded_at, 0), c.at), c.merge
@@ -35,7 +36,7 @@ OF_PEOPLE = f"""
     )
 }
     union all
-    select 3, part.id, part.person_id, 0, '', false, {_REST} from part
+    select {OWNED}, part.id, part.person_id, 0, '', false, {_REST} from part
     order by 4, 1, 3"""
 """The statements and merges, as `Found` reads them, of everybody who owns one of `{in}`, and (3) who owns what."""
 
@@ -54,12 +55,12 @@ class Found(NamedTuple):
         first: dict[Any, tuple[int, int, int]] = {}
         joins: list[tuple[Any, tuple[int, int, int, int]]] = []
         for what, profile, id_, at, kind, flag, number, source, cause, document, known, merge in rows:
-            if what == _STATEMENT and cause == "merge":
+            if what == STATEMENT and cause == MERGED:
                 first[merge] = min(first.get(merge, (id_, known, at)), (id_, known, at))
-            elif what == _STATEMENT:
+            elif what == STATEMENT:
                 said = Statement(at, id_, profile, kind, bool(flag), number, source, cause, document, known)
                 found.statements.append(said)
-            elif what == _JOIN:
+            elif what == JOIN:
                 joins.append((merge, (at, id_, number, profile)))
             elif what == _PURPOSE:
                 found.purposes[kind] = bool(flag)

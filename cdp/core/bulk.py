@@ -144,6 +144,15 @@ class Database:
         """Update by key; each row gives the new values first and the key last."""
         self._many(table.update(self.postgres), rows)
 
+    def insert_and_update(self, new: Table, rows: Sequence[Row], changed: Table, changes: Sequence[Row]) -> None:
+        """`insert` rows and `update` others of one table, which PostgreSQL does in one statement."""
+        if self.postgres and rows and changes:
+            columns = [list(column) for each in (rows, changes) for column in zip(*each, strict=True)]
+            self._run_many(f"with added as ({new.insert(True)}) {changed.update(True)}", columns)
+        else:
+            self.insert(new, rows)
+            self.update(changed, changes)
+
     def many(self, sql: str, rows: Sequence[Row]) -> None:
         """Run one statement for each of `rows`: SQLite only, where it is one prepared statement in the process."""
         self._run_many(sql, rows)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from cdp.core.bulk import Database, Table
-from cdp.core.clock import MINUTE
+from cdp.core.clock import DAY, MINUTE
 from cdp.core.ids import uuid7
 
 GAP = 30 * MINUTE
@@ -75,9 +75,9 @@ class Sessions:
         """
         low = min((span[0] for span in spans.values()), default=0) - GAP
         high = max((span[1] for span in spans.values()), default=0) + GAP
-        near = f"{_SELECT} where key is null and last >= ? and started <= ? and profile_id {{in}}"
+        near = f"{_SELECT} where key is null and last_day >= ? and last >= ? and started <= ? and profile_id {{in}}"
         named = f"{_SELECT} where key {{in}}"
-        for row in db.rows_in_each([(near, spans, "bigint", (low, high)), (named, keys, "bytea", ())]):
+        for row in db.rows_in_each([(near, spans, "bigint", (low // DAY, low, high)), (named, keys, "bytea", ())]):
             session = _session(row)
             self._stored.append(session)
             if session.key is None:
@@ -120,8 +120,12 @@ class Sessions:
         """Write what changed, after `assign_ids`: at most four queries."""
         gone = [row for row in self._stored if row.into is not None]
         new = [row for row in self._new if row.into is None]
-        db.insert(_NEW, [(*_state(row), uuid7(), row.profile_id, row.key) for row in new])
-        db.update(_CHANGED, [_state(row) for row in self._stored if row.into is None and row.changed])
+        db.insert_and_update(
+            _NEW,
+            [(*_state(row), uuid7(), row.profile_id, row.key) for row in new],
+            _CHANGED,
+            [_state(row) for row in self._stored if row.into is None and row.changed],
+        )
         if gone:
             _move_events(db, [(row.root().id, row.profile_id, row.id) for row in gone])
             db.execute_in("delete from events_session where id {in}", [row.id for row in gone], "bigint")

@@ -16,8 +16,8 @@ _OF_SESSION = """
     select 1 from events_event e where e.profile_id = events_session.profile_id
     and e.ts between events_session.started and events_session.last and e.session_id = events_session.id"""
 _ENDED = f"""
-    select last, id, exists ({_OF_SESSION}) from events_session
-    where last < ? and (last, id) > (?, ?) order by last, id limit ?"""
+    select last_day, id, exists ({_OF_SESSION}) from events_session
+    where last_day <= ? and last < ? and (last_day, id) > (?, ?) order by last_day, id limit ?"""
 _UNUSED = f"delete from events_session where last < ? and not exists ({_OF_SESSION}) and id {{in}}"
 
 
@@ -48,9 +48,9 @@ def purge_sessions(now: int) -> int:
     5,000 per transaction. A person's number of sessions that is shown is that of the operational store.
     """
     cutoff = now - settings.HOT_EVENT_DAYS * DAY
-    last, after, purged = -(2**62), 0, 0
-    while rows := database().rows(_ENDED, (cutoff, last, after, CHUNK)):
-        last, after, _ = rows[-1]
+    day, after, purged = -(2**31), 0, 0
+    while rows := database().rows(_ENDED, (cutoff // DAY, cutoff, day, after, CHUNK)):
+        day, after, _ = rows[-1]
         ids = [id_ for _, id_, used in rows if not used]
         with transaction.atomic():
             purged += database().execute_in(_UNUSED, ids, "bigint", (cutoff,))

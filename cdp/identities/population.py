@@ -44,9 +44,10 @@ LOG = Table(
 HELD = Table(
     "identities_quarantinedidentifier", {"digest": "bytea", "type_id": "smallint", "created_at": "bigint"}, ("digest",)
 )
-_COLUMNS = (
-    "i.type_id, i.namespace, i.digest, i.profile_id, i.first_seen, i.linking, i.trusted, p.person_id, i.verified_at"
-    " from identities_identifier i join profiles_profile p on p.id = i.profile_id"
+_OWNERS = (
+    "select i.type_id, i.namespace, i.digest, i.profile_id, i.first_seen, i.linking, i.trusted, p.person_id,"
+    " i.verified_at from identities_identifier i join profiles_profile p on p.id = i.profile_id"
+    " where i.linking and i.digest {in}"
 )
 
 
@@ -59,7 +60,7 @@ def load_population(
     addressed: Mapping[int, int],
     now: int,
 ) -> Population:
-    """What is stored about the candidates of `messages`: three queries.
+    """What is stored about the candidates of `messages`: two queries.
 
     `versions` gives for each candidate's digest the digests under all active keys; `addressed` maps profiles that
     messages name directly to their people. A candidate whose type only verified values find by, and that nobody has
@@ -68,7 +69,7 @@ def load_population(
     population = Population(user_kind=rules.kinds["user_id"].id)
     canonical = {old: newest for newest, all_ in versions.items() for old in all_}
     strict = {kind.id for kind in rules.kinds.values() if kind.verified_only}
-    for row in db.rows_in(f"select {_COLUMNS} where i.linking and i.digest {{in}}", canonical, "bytea"):
+    for row in db.rows_in(_OWNERS, canonical, "bytea"):
         if row[0] not in strict or row[8] is not None:
             population.add_owner(_owned(row, canonical), row[7])
     population.person.update(addressed)
@@ -79,9 +80,7 @@ def load_population(
     open_, people = _undecided(population, messages, set(addressed.values()))
     if not open_:
         return population
-    for row in db.rows_in(f"select {_COLUMNS} where p.person_id {{in}}", people, "bigint"):
-        population.add_row(_owned(row, canonical), row[7])
-    _load_history(db, population, people, open_, now=now)
+    _load_people(db, population, people, open_, canonical, now=now)
     return population
 
 
@@ -122,7 +121,7 @@ def _raw(candidate: Candidate) -> str:
 
 
 def _owned(row: Sequence[Any], canonical: Mapping[bytes, bytes]) -> Owned:
-    type_id, namespace, stored, profile_id, first_seen, linking, trusted, _, _ = row
+    type_id, namespace, stored, profile_id, first_seen, linking, trusted, *_ = row
     digest = bytes(stored)
     newest = canonical.get(digest, digest)
     return Owned(
@@ -151,37 +150,61 @@ def _undecided(
     return digests, people
 
 
+_THEIRS = (
+    "select 'owned' as part, p.person_id as a, i.profile_id as b, i.type_id as c, i.first_seen as d,"
+    " i.digest as digest, i.namespace as namespace, i.linking as linking, i.trusted as trusted"
+    " from identities_identifier i join profiles_profile p on p.id = i.profile_id where p.person_id {in}"
+)
+_NO_IDENTIFIER = "'', false, false"
 _MERGES = (
-    "select 'merges' as part, p.person_id as a, count(*) as b, 0 as c, 0 as d, cast(null as bytea) as digest"
+    f"select 'merges', p.person_id, count(*), 0, 0, cast(null as bytea), {_NO_IDENTIFIER}"
     " from profiles_merge m"
     " join profiles_profile p on p.id = m.target_id where m.created_at > ? and p.person_id {in} group by p.person_id"
 )
 _APART = (
-    "select 'apart', k.first_id, f.person_id, k.second_id, s.person_id, cast(null as bytea) from profiles_keepapart k"
+    f"select 'apart', k.first_id, f.person_id, k.second_id, s.person_id, cast(null as bytea), {_NO_IDENTIFIER}"
+    " from profiles_keepapart k"
     " join profiles_profile f on f.id = k.first_id join profiles_profile s on s.id = k.second_id"
     " where k.lifted_at is null and f.person_id {in}"
 )
 _JOINED = (
-    "select 'joined', 0, count(*), 0, 0, via from (select via_target as via, created_at from profiles_merge"
-    " union all select via_source, created_at from profiles_merge) m"
+    f"select 'joined', 0, count(*), 0, 0, via, {_NO_IDENTIFIER} from (select via_target as via, created_at"
+    " from profiles_merge union all select via_source, created_at from profiles_merge) m"
     " where created_at > ? and via {in} group by via"
 )
 _HELD = (
-    "select 'held', 0, 0, 0, 0, digest from identities_quarantinedidentifier where released_at is null and digest {in}"
+    f"select 'held', 0, 0, 0, 0, digest, {_NO_IDENTIFIER} from identities_quarantinedidentifier"
+    " where released_at is null and digest {in}"
 )
 
 
-def _load_history(db: Database, population: Population, people: set[int], digests: set[bytes], *, now: int) -> None:
-    """What keeps people apart, how many merges they had of late, how many people a value joined, which are held."""
+def _load_people(
+    db: Database,
+    population: Population,
+    people: set[int],
+    digests: set[bytes],
+    canonical: Mapping[bytes, bytes],
+    *,
+    now: int,
+) -> None:
+    """All identifiers of `people`, what keeps them apart, how many merges they had of late, how many people each value
+
+    joined, and which values are held: one query.
+    """
     rows = db.rows_in_each(
         [
+            (_THEIRS, people, "bigint", ()),
             (_MERGES, people, "bigint", (now - MERGE_CAP_WINDOW,)),
             (_APART, people, "bigint", ()),
             (_JOINED, digests, "bytea", (now - JOIN_WINDOW,)),
             (_HELD, digests, "bytea", ()),
         ]
     )
-    for part, a, b, c, d, digest in rows:
+    for part, person, profile_id, type_id, first_seen, digest, namespace, linking, trusted in rows:
+        if part == "owned":
+            row = type_id, namespace, digest, profile_id, first_seen, linking, trusted
+            population.add_row(_owned(row, canonical), person)
+    for part, a, b, c, d, digest, *_ in rows:
         if part == "merges":
             population.people[a].merges = b
         elif part == "apart" and d in people:

@@ -1,15 +1,17 @@
 """The gate in a micro-batch: whose message it is decides whether it may be stored (IDENTITY.md rule 7, row C2)."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from functools import partial
 
 import msgspec
 
-from cdp.consents.carried import Carried, statements_of
+from cdp.consents.carried import Carried, speaks_of_consent, statements_of
 from cdp.consents.fold import Said
-from cdp.consents.gate import Gate, Rule, gate, remembered
+from cdp.consents.gate import Gate, Judge, Rule
 from cdp.consents.ledger import ConsentStatement
 from cdp.consents.standing import Standings, lifts
 from cdp.core.address import shortened
+from cdp.core.bulk import Database
 from cdp.identities.resolve import Population, Weighed
 from cdp.pipeline.message import PRIVACY_CONTROL
 from cdp.pipeline.reading import Reading
@@ -37,7 +39,18 @@ class Gatekeeper:
         self._base = base
         self._standings = standings
         self._population = population
-        self._of_unknown = remembered(base)
+        self._judge = Judge(base)
+
+    def load(self, db: Database, readings: Sequence[Reading], addressed: Set[int]) -> None:
+        """Read what the people of the batch allow; `addressed` are those that messages name directly. One query.
+
+        As little as is needed: of most people only what the rules for these messages ask.
+        """
+        people = {self._population.find(profile) for profile in self._population.owner.values()} | addressed
+        speaking = any(speaks_of_consent(one.context) or one.flags & PRIVACY_CONTROL for one in readings)
+        calls = {(one.message.type, one.name, one.source.trusted) for one in readings}
+        all_of = people if speaking else self._population.people.keys() | addressed
+        self._standings.load(db, people, purposes=self._judge.purposes(calls), all_of=all_of)
 
     def judge(self, reading: Reading, weighed: Weighed) -> Judgement:
         """What becomes of a message of the people in `weighed`, under the consent that it states itself.
@@ -49,16 +62,21 @@ class Gatekeeper:
             self._base, reading.context, privacy_control=bool(reading.flags & PRIVACY_CONTROL)
         )
         standings = self._standings.of(weighed.people)
-        message = reading.message
-        if not said and not standings:
-            rule = self._of_unknown(message.type, reading.name, reading.source.trusted)
-            if rule is None and not strange:
-                return _LET_THROUGH
-            return Judgement(rule, resolved=rule is None, warnings=_STRANGE if strange else ())
+        call, name, trusted = reading.message.type, reading.name, reading.source.trusted
+        if not said and not strange:
+            if not standings:
+                rule = self._judge.rule_of_unknown(call=call, name=name, trusted=trusted)
+            else:
+                allowed = partial(self._standings.allows, standings)
+                rule = self._judge.rule(allowed, call=call, name=name, trusted=trusted)
+            return _LET_THROUGH if rule is None else Judgement(rule, resolved=False)
         changes, ignored = self._changes(reading, weighed, said, standings)
-        known = self._standings.known(standings)
-        known.update((statement.purpose, statement.granted) for statement in changes)
-        rule = gate(self._base, known, call=message.type, name=reading.name, trusted=reading.source.trusted)
+        changed = {statement.purpose: statement.granted for statement in changes}
+
+        def allows(purpose: str) -> bool | None:
+            return changed[purpose] if purpose in changed else self._standings.allows(standings, purpose)
+
+        rule = self._judge.rule(allows, call=call, name=name, trusted=trusted)
         warnings = [*(_STRANGE if strange else ()), *(_IGNORED if ignored else ())]
         withdrawn = {statement.purpose for statement in said if not statement.granted}
         return Judgement(rule, changes, rule is None or bool(changes) or rule.purpose in withdrawn, warnings)

@@ -29,12 +29,8 @@ def resolve_messages(db: Database, batch: Batch, reader: Reader, base: Gate) -> 
         now=batch.now,
     )
     batch.population = population
-    batch.standings.load(
-        db,
-        {population.find(profile) for profile in population.owner.values()}
-        | {person for _, person in addressed.values()},
-    )
     keeper = Gatekeeper(base, batch.standings, population)
+    keeper.load(db, batch.readings, {person for _, person in addressed.values()})
     resolver = Resolver(
         population, reader.rules.kinds.values(), db.new_ids("profiles_profile", _may_be_new(batch, population))
     )

@@ -134,12 +134,13 @@ def _for_sessions(policies: Sequence[RetentionPolicy], deleting: Sequence[Retent
 def _sessions_sql(db: Database, decided: Decisions, default: RetentionPolicy, *, now: int) -> tuple[str, list[Any]]:
     """`with … old_sessions`: those that ended before the default's time and of which no event stays."""
     expression, params = decided.sql(postgres=db.postgres)
+    cutoff = now - default.days * DAY
     return (
         f"with recursive {COVERED}, old_sessions as (select s.id from events_session s"
-        f" where s.last < ? and s.profile_id not in ({HELD_PROFILES}) and not exists ("
+        f" where s.last_day <= ? and s.last < ? and s.profile_id not in ({HELD_PROFILES}) and not exists ("
         "  select 1 from events_event e where e.profile_id = s.profile_id and e.session_id = s.id"
         f" and {expression} = 0))",
-        [now - default.days * DAY, *params],
+        [cutoff // DAY, cutoff, *params],
     )
 
 

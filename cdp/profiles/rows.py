@@ -126,8 +126,7 @@ def store_profiles(
             new.append((*counters, uuid7(now), born[row.id], now))
         else:
             known.append(counters)
-    db.insert(_NEW, new)
-    db.update(_COUNTERS, known)
+    db.insert_and_update(_NEW, new, _COUNTERS, known)
     move_people(db, moved, fence=fence)
 
 
