@@ -135,7 +135,7 @@ def measure(store: str, count: int, *, gate: bool) -> Measured:
         ]
         rows = [writer.kept(settings.KEYRING, one, source.id, at, tail) for one in found]
         with transaction.atomic():
-            writer.append(lease.database(), rows, ())
+            writer.append(lease.database(), rows)
     accepted = count / (time.perf_counter() - begin)
     queries: list[int] = []
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from celery import Celery
 from celery.schedules import crontab
+from celery.signals import worker_init
+from django.conf import settings
 from kombu.exceptions import OperationalError
 
 from config import folder_broker  # noqa: F401 - the broker of CELERY_BROKER_URL without Redis
@@ -22,6 +24,13 @@ SWEEP_SECONDS = 3
 _NUDGE_SECONDS = 0.2
 _NUDGE_EXPIRES = 5
 _MANY_WAITING = 10
+
+
+@worker_init.connect
+def _step_back(**_kwargs: Any) -> None:
+    """Whoever waits at the door goes first."""
+    os.nice(settings.WORKER_NICE)
+
 
 app = Celery("cdp", include=["config.tasks"])
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -15,6 +15,7 @@ from cdp.core.clock import DAY, HOUR, MINUTE, SECOND, from_us, now_us, to_us
 from cdp.events.models import Event, QuarantinedMessage
 from cdp.pipeline.models import Counter, InboxMessage
 from cdp.pipeline.outcomes import STOPPED
+from cdp.pipeline.spool import spooled
 from cdp.profiles.models import Profile
 from integrations.notice import notice
 
@@ -87,6 +88,8 @@ def overview(now: int) -> Overview:
     counted = Counter.objects.filter(day=now // DAY).order_by().values("outcome").annotate(n=Sum("count"))
     today_counts = list(counted.values_list("outcome", "n"))
     waiting = InboxMessage.objects.order_by("id")
+    oldest = waiting.values_list("received", flat=True).first()
+    at_door, since = spooled()
     hot = cache.get("overview")
     if hot is None:
         hot = _profiles_and_people(), _per_hour(now), _today(now)
@@ -98,8 +101,8 @@ def overview(now: int) -> Overview:
         events_today=today,
         refused_today=sum(n for outcome, n in today_counts if outcome.startswith("rejected")),
         stopped_today=sum(n for outcome, n in today_counts if outcome.startswith(STOPPED)),
-        waiting=waiting[:COUNT_TO].count(),
-        oldest_waiting=waiting.values_list("received", flat=True).first(),
+        waiting=waiting[:COUNT_TO].count() + at_door,
+        oldest_waiting=since if oldest is None else oldest,
         quarantined=QuarantinedMessage.objects.filter(status=QuarantinedMessage.Status.OPEN)[:COUNT_TO].count(),
         sources=Source.objects.filter(enabled=True).count(),
         last_event=Event.objects.order_by("-ts").values_list("ts", flat=True).first(),

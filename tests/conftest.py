@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from cdp.access.keys import forget_keys
 from cdp.access.rights import forget_exceptions
 from cdp.history.tail import forget_tail
 from cdp.pipeline.lease import forget_lease
+from cdp.pipeline.spool import open_spool, spool_path
 from cdp.traits.catalogue import forget_catalogue
 from integrations.afterwards import forget_waiting
 from integrations.circuit import forget_failures
@@ -52,6 +54,17 @@ def _fresh_caches(settings: Any) -> None:
     forget_failures()
     forget_rows()
     forget_waiting()
+    _empty_spool()
+
+
+def _empty_spool() -> None:
+    """What a web process that tests share has left in the door's own file."""
+    path = spool_path()
+    if path is not None and path.exists():
+        with closing(open_spool(path)) as spool:
+            spool.execute("pragma busy_timeout=5000")
+            spool.execute("delete from pipeline_inboxmessage")
+            spool.execute("delete from refusal")
 
 
 @pytest.fixture(scope="session")

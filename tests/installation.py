@@ -8,7 +8,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -70,6 +70,21 @@ class Installation:
             return connection.execute(sql).fetchall()
         finally:
             connection.close()
+
+    def waiting(self) -> int:
+        """How many acknowledged messages are not processed, in the inbox and on SQLite in the door's own file too."""
+        inbox = int(self.value("select count(*) from pipeline_inboxmessage"))
+        door = self.folder / "cdp.door.sqlite3"
+        if not door.exists():
+            return inbox
+        with closing(sqlite3.connect(self.folder / "cdp.sqlite3", timeout=10)) as connection:
+            connection.execute("attach ? as door", (str(door),))
+            moved = "(select coalesce(max(message), 0) from main.pipeline_spoolmark)"
+            sql = (
+                "select (select count(*) from main.pipeline_inboxmessage)"
+                f" + (select count(*) from door.pipeline_inboxmessage where id > {moved})"
+            )
+            return int(connection.execute(sql).fetchone()[0])
 
     def value(self, sql: str) -> Any:
         """The one value of a SELECT, or None without a row."""

@@ -5,17 +5,33 @@ from typing import Any
 
 import msgspec
 from django.conf import settings
+from django.db.models import QuerySet
 
 from cdp.access.source import SourceRef, source_named
 from cdp.core.clock import now_us
+from cdp.events.models import QuarantinedMessage
 from cdp.pipeline.accept import accept
 from cdp.pipeline.check import checked
 from cdp.pipeline.lease import database
 from cdp.pipeline.message import Envelope, tail_of
+from cdp.pipeline.models import InboxMessage
 from cdp.pipeline.process import process_inbox
+from cdp.pipeline.spool import collect_spool
 from cdp.pipeline.writer import append, kept
 
 _numbers = itertools.count()
+
+
+def inbox() -> QuerySet[InboxMessage]:
+    """The messages that wait, those too that the door has left in a file of its own."""
+    collect_spool()
+    return InboxMessage.objects.all()
+
+
+def quarantine() -> QuerySet[QuarantinedMessage]:
+    """The messages that could not be used, those too that the door has left in a file of its own."""
+    collect_spool()
+    return QuarantinedMessage.objects.all()
 
 
 def message(type_: str = "track", **fields: Any) -> dict[str, Any]:
@@ -49,7 +65,7 @@ def deliver_by_door(*messages: dict[str, Any], received: int | None = None) -> l
         checked(msgspec.json.encode(one), source=source, received=at, max_bytes=settings.MAX_EVENT_BYTES)
         for one in messages
     ]
-    append(database(), [kept(settings.KEYRING, one, source.id, at, tail) for one in found], ())
+    append(database(), [kept(settings.KEYRING, one, source.id, at, tail) for one in found])
     return [one.digest for one in found]
 
 

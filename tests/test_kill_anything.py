@@ -85,7 +85,7 @@ def test_acknowledged_is_there_exactly_once(tmp_path: Path) -> None:
             sender.join(60)
             sdk.shutdown()
             until(server.ready)
-            until(lambda: _count(installation, "pipeline_inboxmessage") == 0)
+            until(lambda: installation.waiting() == 0)
         assert failures == []
         source = int(installation.value("select id from access_source where name = 'My app'"))
         stored = {bytes(digest) for (digest,) in installation.rows("select digest from events_event")}

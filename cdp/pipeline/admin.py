@@ -20,6 +20,7 @@ from cdp.pipeline import admin_consents, admin_quarantine  # noqa: F401 - regist
 from cdp.pipeline.merge import unmerge
 from cdp.pipeline.models import Counter, ImportRun, InboxMessage
 from cdp.pipeline.outcomes import KINDS, outcome_text
+from cdp.pipeline.spool import collect_spool
 from cdp.profiles.models import KeepApart, Merge
 
 
@@ -64,6 +65,12 @@ class InboxMessageAdmin(ReadOnlyAdmin):
     fields = readonly_fields
     empty_title = "Nothing waits"
     empty_text = "Every acknowledged message has been processed. If messages pile up here, no worker is running."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[InboxMessage]:
+        """All of them, those too that the door has left in a file of its own."""
+        collect_spool()
+        rows: QuerySet[InboxMessage] = super().get_queryset(request)
+        return rows
 
     @display(description="Event id")
     def digest_text(self, row: InboxMessage) -> str:

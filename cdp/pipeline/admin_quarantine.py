@@ -19,6 +19,7 @@ from cdp.core.crypto import KeyMissing
 from cdp.customer360.masking import Sight, shown, sight_of
 from cdp.events.models import QuarantinedMessage
 from cdp.pipeline.quarantine import Replay, discard, quarantined_text, replay
+from cdp.pipeline.spool import collect_spool
 
 _LISTING = "admin:events_quarantinedmessage_changelist"
 
@@ -34,6 +35,12 @@ class QuarantineAdmin(ReadOnlyAdmin):
     actions = ("replay_selected", "discard_selected")
     empty_title = "Nothing is in quarantine"
     empty_text = "A message that cannot be used is kept here with the reason, to be corrected and replayed."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[QuarantinedMessage]:
+        """All of them, those too that the door has left in a file of its own."""
+        collect_spool()
+        rows: QuerySet[QuarantinedMessage] = super().get_queryset(request)
+        return rows
 
     @display(description="Received")
     def when(self, row: QuarantinedMessage) -> str:

@@ -13,6 +13,7 @@ from cdp.core.errors import Unavailable
 from cdp.pipeline.lease import database, release_lease
 from cdp.pipeline.models import InboxMessage
 from cdp.pipeline.process import process_batch
+from cdp.pipeline.spool import collect_spool
 
 T = TypeVar("T")
 _POLL_SECONDS = 0.2
@@ -41,6 +42,7 @@ def work_off(on_progress: Callable[[int], None], *, wait: bool = True) -> None:
     With `wait` it also waits for what another worker holds; without, it leaves that to it. Raises Unavailable when the
     other worker makes no progress for two minutes.
     """
+    collect_spool()
     last = InboxMessage.objects.aggregate(last=Max("id"))["last"]
     if last is None:
         return

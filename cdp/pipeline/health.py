@@ -15,6 +15,7 @@ from cdp.events.models import Event, QuarantinedMessage
 from cdp.history.health import lags, lake_note, lake_problem
 from cdp.pipeline.lease import LEASE
 from cdp.pipeline.models import Counter, InboxMessage, ProcessingLease
+from cdp.pipeline.spool import spooled
 from cdp.profiles.models import Merge, Profile
 from cdp.segments.heads import freshness
 from cdp.segments.models import Segment
@@ -73,10 +74,11 @@ def readiness() -> list[Check]:
 def backlog() -> Backlog:
     """What waits in the inbox. Rows leave it in order, so first and last number tell how many, without counting."""
     edges = InboxMessage.objects.aggregate(first=Min("id"), last=Max("id"))
+    at_door, since = spooled()
     if edges["first"] is None:
-        return Backlog(0, None)
+        return Backlog(at_door, since)
     oldest = InboxMessage.objects.filter(id=edges["first"]).values_list("received", flat=True).first()
-    return Backlog(edges["last"] - edges["first"] + 1, oldest)
+    return Backlog(edges["last"] - edges["first"] + 1 + at_door, since if oldest is None else oldest)
 
 
 def metrics(now: int) -> Iterator[Metric]:

@@ -26,6 +26,17 @@ class InboxMessage(models.Model):
         return bytes(self.digest).hex()
 
 
+class SpoolMark(models.Model):
+    """How far the door's own file was moved into the inbox (`cdp.pipeline.spool`), by the name that the file bears."""
+
+    name = models.CharField(max_length=32, primary_key=True)
+    message = models.BigIntegerField(default=0)
+    refusal = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.name} up to {self.message}"
+
+
 class SeenMessage(models.Model):
     """The digest of every message that was accepted, kept for DEDUPE_DAYS, so that each counts once.
 

@@ -12,7 +12,8 @@ from typing import Any, Protocol
 from django.db import connections
 
 from cdp.core.bulk import Database
-from cdp.pipeline.writer import Kept, Refused, append
+from cdp.pipeline.spool import append_spooled, open_spool, spool_beside
+from cdp.pipeline.writer import Kept, Refused, append, collect
 
 WAIT = 5
 _NAP = 0.001
@@ -41,30 +42,30 @@ class OwnConnection(Protocol):
 
 
 class SqliteConnection:
-    """SQLite in WAL mode with synchronous=FULL."""
+    """SQLite in WAL mode with synchronous=FULL: the door's own file (`spool.py`), and the main one to read."""
 
     errors: tuple[type[Exception], ...] = (sqlite3.Error,)
 
     def __init__(self, path: str | Path) -> None:
-        # mode=rw: a database that is not there is an error and not a new, empty file.
-        uri = f"{Path(path).absolute().as_uri()}?mode=rw"
-        self._connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0, check_same_thread=False)
+        # mode=ro: a database that is not there is an error and not a new, empty file.
+        uri = f"{Path(path).absolute().as_uri()}?mode=ro"
+        self._main = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0, check_same_thread=False)
         try:
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
-                self._connection.execute(f"pragma {pragma}")
+            self._main.execute("select 1 from sqlite_master").fetchone()
+            self._connection = open_spool(spool_beside(path))
         except sqlite3.Error:
-            self._connection.close()
+            self._main.close()
             raise
         self._database = Database(self._connection, postgres=False)
 
     def write(self, rows: Sequence[Kept], refusals: Sequence[Refused]) -> None:
         """See OwnConnection. Without refusals it is one statement, which needs no BEGIN and no COMMIT beside it."""
         if not refusals:
-            self._when_free(lambda: append(self._database, rows, ()))
+            self._when_free(lambda: append_spooled(self._database, rows, ()))
             return
         self._when_free(lambda: self._connection.execute("begin immediate"))
         try:
-            append(self._database, rows, refusals)
+            append_spooled(self._database, rows, refusals)
             self._connection.execute("commit")
         except BaseException:
             if self._connection.in_transaction:
@@ -89,8 +90,8 @@ class SqliteConnection:
             nap = min(nap * 1.5, _LONGEST_NAP)
 
     def backlog(self) -> int:
-        """See OwnConnection."""
-        return self._database.rows(_BACKLOG)[0][0] or 0
+        """See OwnConnection: in both files."""
+        return sum(one.execute(_BACKLOG).fetchone()[0] or 0 for one in (self._main, self._connection))
 
     def is_lost(self) -> bool:
         """See OwnConnection."""
@@ -98,6 +99,7 @@ class SqliteConnection:
 
     def close(self) -> None:
         """See OwnConnection."""
+        self._main.close()
         self._connection.close()
 
 
@@ -116,10 +118,10 @@ class PostgresConnection:
     def write(self, rows: Sequence[Kept], refusals: Sequence[Refused]) -> None:
         """See OwnConnection."""
         if not refusals:
-            append(self._database, rows, ())
+            append(self._database, rows)
             return
         with self._connection.transaction():
-            append(self._database, rows, refusals)
+            collect(self._database, rows, refusals)
 
     def backlog(self) -> int:
         """See OwnConnection."""

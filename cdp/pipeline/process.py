@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,8 +25,11 @@ from cdp.pipeline.lease import (
 )
 from cdp.pipeline.plan import make_plan, prepare, write_plan
 from cdp.pipeline.repeats import drop_repeats
+from cdp.pipeline.spool import collect_spool
 
 log = logging.getLogger(__name__)
+_SPOOL_SECONDS = 1.0
+_looked_at = 0.0
 
 
 def process_batch(limit: int | None = None, *, holder: str = HOLDER) -> int:
@@ -37,6 +41,8 @@ def process_batch(limit: int | None = None, *, holder: str = HOLDER) -> int:
     db = database()
     base = ground(db)  # before the rows are read: a row that another worker has done would not pass it
     waiting = _take(db, limit or settings.MICRO_BATCH)
+    if _spool_is_due(waiting) and collect_spool() and not waiting:
+        waiting = _take(db, limit or settings.MICRO_BATCH)
     if not waiting or not take_lease(db, holder=holder):
         return 0
     collecting = gc.isenabled()
@@ -61,6 +67,16 @@ def process_inbox(*, holder: str = HOLDER) -> int:
     if done:
         release_lease(database(), holder=holder)
     return done
+
+
+def _spool_is_due(waiting: Sequence[Waiting]) -> bool:
+    """Whether to look into the door's file: when nothing else waits, and else once a second, so that nobody is late."""
+    global _looked_at  # noqa: PLW0603 - of the process
+    now = time.monotonic()
+    if waiting and now < _looked_at + _SPOOL_SECONDS:
+        return False
+    _looked_at = now
+    return True
 
 
 def _take(db: Database, limit: int) -> list[Waiting]:

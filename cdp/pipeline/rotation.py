@@ -17,6 +17,7 @@ from cdp.core.errors import Conflict
 from cdp.identities.rules import digest, load_rules
 from cdp.identities.value import IdentifierBody, open_identifier, seal_identifier
 from cdp.pipeline.lease import database, exclusive
+from cdp.pipeline.spool import collect_spool
 
 CHUNK = 2000
 Progress = Callable[[str, int, int], None]
@@ -75,6 +76,7 @@ def begin_rotation() -> int:
 
 def rotate(version: int, *, progress: Progress) -> None:
     """Seal everything with the key `version`, which must be current; rows that have it already are passed over."""
+    collect_spool()
     _rotate_identifiers(version, progress)
     for sealed in SEALED:
         total = database().rows(f"select count(*) from {sealed.table} where {sealed.column} is not null")[0][0]

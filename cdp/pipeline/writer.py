@@ -72,8 +72,8 @@ def refused(keyring: Keyring, message: Checked, source_id: int, received: int, e
     return Refused(message.digest, source_id, received, "door", "open", message.code, reason, body)
 
 
-def append(database: Database, rows: Sequence[Kept], refusals: Sequence[Refused]) -> None:
-    """Write a group of the door's. One statement, or, with `refusals`, three in the transaction of the caller.
+def append(database: Database, rows: Sequence[Kept]) -> None:
+    """Write messages of the door's: one statement.
 
     On SQLite too it is one statement for all rows: the driver gives up the GIL for every step, and a busy event loop
     gives it back late. So they travel as one blob with a list of where each begins.
@@ -85,6 +85,11 @@ def append(database: Database, rows: Sequence[Kept], refusals: Sequence[Refused]
         ends = accumulate(map(len, bodies))
         places = [(row[1], row[2], end - len(row[3]) + 1, len(row[3])) for row, end in zip(rows, ends, strict=True)]
         database.execute(_SQLITE, (b"".join(digests), b"".join(bodies), encode(places).decode()))
+
+
+def collect(database: Database, rows: Sequence[Kept], refusals: Sequence[Refused]) -> None:
+    """Write a group of the door's with what it refused: three statements in the transaction of the caller."""
+    append(database, rows)
     if refusals:
         _refuse(database, refusals, Tally())
 

@@ -21,6 +21,7 @@ from cdp.identities.suppression import KINDS
 from cdp.pipeline.lease import database, ground
 from cdp.pipeline.message import Envelope, original, unseal
 from cdp.pipeline.reading import Reader
+from cdp.pipeline.spool import collect_spool
 from cdp.privacy.erase_work import Gone, Work
 
 CHUNK = 2_000
@@ -40,6 +41,7 @@ class Carried:
 
 def look_through(work: Work, *, after: Carried | None = None) -> Carried:
     """Open every message that waits; with `after`, what came since is added to that."""
+    collect_spool()
     db = database()
     carried = after or Carried()
     whose = Whose(db, work)

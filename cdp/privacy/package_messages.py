@@ -18,6 +18,7 @@ from cdp.identities.models import Identifier
 from cdp.identities.value import open_identifier
 from cdp.pipeline.message import UNREADABLE, original, unseal
 from cdp.pipeline.models import InboxMessage
+from cdp.pipeline.spool import collect_spool
 from cdp.privacy.package_part import Part, Record, Subject
 
 _AT_ONCE = 2_000
@@ -37,6 +38,7 @@ def _messages(subject: Subject) -> Iterator[MessageRecord]:
     known = _identifiers(subject)
     if not known:
         return
+    collect_spool()
     waiting = InboxMessage.objects.order_by("id").values_list("received", "body")
     yield from _found(known, ((received, None, body) for received, body in _each(waiting)))
     unusable = QuarantinedMessage.objects.order_by("id").values_list("received", "reason", "body")

@@ -42,6 +42,7 @@ LEFT_OUT: dict[str, str] = {
     "pipeline.Counter": "Counts of messages by source and day.",
     "pipeline.ImportRun": "How far the import of a file came.",
     "pipeline.ProcessingLease": "Which process writes.",
+    "pipeline.SpoolMark": "How far the door's file was moved; nothing of anybody.",
     "pipeline.SeenMessage": "Digests of messages: nobody can be told from them.",
     "privacy.ControllerNotice": "What the sender of a request is told, by its number.",
     "privacy.Erasure": "Of people who are no more: while one runs no package is made.",

@@ -165,6 +165,8 @@ def _how(model: type[models.Model], field: "models.Field[object, object]") -> Ho
         return How.FIGURE
     if isinstance(field, _FIGURES):
         return How.FIGURE
+    if isinstance(field, models.GeneratedField) and isinstance(field.output_field, models.IntegerField):
+        return How.FIGURE
     raise Unknown(f"{name} is a {type(field).__name__}: say in cdp.privacy.proof_columns how it is decoded.")
 
 

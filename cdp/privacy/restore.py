@@ -123,6 +123,8 @@ def _keep_numbers(db: Database, numbers: Sequence[int]) -> None:
 
 def _lift(lines: Sequence[Line]) -> None:
     """Suppressions that were lifted after they were made."""
+    if not lines:
+        return
     with exclusive() as db:
         for line in lines:
             db.execute(

@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from cdp.events.models import Event
-from cdp.pipeline.models import InboxMessage
 from config.celery import _MANY_WAITING, app, nudge, wake
 from config.tasks import process_inbox
 from tests.live import ROOT
-from tests.sending import deliver, message
+from tests.sending import deliver, inbox, message
 
 
 def _waiting() -> int:
@@ -68,7 +67,7 @@ def test_wake_without_a_broker_is_logged_and_does_not_raise() -> None:
 def test_the_task_empties_the_inbox() -> None:
     deliver(*(message(userId=f"u{number}") for number in range(3)))
     assert process_inbox.run() == 3
-    assert (InboxMessage.objects.count(), Event.objects.count()) == (0, 3)
+    assert (inbox().count(), Event.objects.count()) == (0, 3)
 
 
 def test_what_one_task_cannot_do_keeps_no_other_from_its_work(monkeypatch: pytest.MonkeyPatch) -> None:

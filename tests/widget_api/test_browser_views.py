@@ -10,10 +10,10 @@ from cdp.consents.models import ConsentRecord
 from cdp.events.body import open_body
 from cdp.events.models import Event
 from cdp.identities.models import Identifier
-from cdp.pipeline.models import InboxMessage
 from cdp.pipeline.process import process_inbox
 from tests.browsing import ShopSite, in_browser, needs_chromium
 from tests.live import WebServer
+from tests.sending import inbox
 from tests.serving import until
 from tests.shops import Shop, new_shop
 
@@ -28,7 +28,7 @@ def shop(site: ShopSite, web: WebServer) -> Shop:
 
 def arrived(count: int) -> list[dict[str, Any]]:
     """The `count` events that came, oldest first."""
-    until(lambda: InboxMessage.objects.count() == count)
+    until(lambda: inbox().count() == count)
     process_inbox()
     rows = Event.objects.order_by("id").select_related("profile")
     return [
@@ -87,7 +87,7 @@ def test_without_consent_nothing_is_sent_or_kept(consent, site, shop, web):
 
     token = shop.token("CUST123")
     assert in_browser(steps) == ([], {}, [])
-    assert InboxMessage.objects.count() == 0
+    assert inbox().count() == 0
 
 
 def test_the_choice_is_the_visitors(site, shop, web):
@@ -162,4 +162,4 @@ def test_another_site_cannot_send_with_the_key(site, shop, web):
         return seen
 
     assert in_browser(steps) == []
-    assert InboxMessage.objects.count() == 0
+    assert inbox().count() == 0

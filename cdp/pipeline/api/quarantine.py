@@ -19,6 +19,7 @@ from cdp.customer360.masking import Clear, shown, sight_of
 from cdp.events.models import QuarantinedMessage
 from cdp.identities.suppression import Suppressed
 from cdp.pipeline.quarantine import quarantined_text, replay
+from cdp.pipeline.spool import collect_spool
 from cdp.rest.body import read_body
 from cdp.rest.endpoint import Endpoint
 from cdp.rest.json import MAX_NESTING
@@ -78,6 +79,7 @@ class Quarantine(Endpoint):
         if status not in {*STATUSES, "all"}:
             message = f"`status` must be one of {', '.join(STATUSES)}, all."
             raise Invalid(message, details={"path": "status"})
+        collect_spool()
         rows = QuarantinedMessage.objects.select_related("source").order_by("-id")
         if status != "all":
             rows = rows.filter(status=status)

@@ -13,6 +13,7 @@ from cdp.access.audit import record_change, shell_actor
 from cdp.access.keys import add_api_key, add_write_key, new_key
 from cdp.access.models import ApiKey, Source, User, WriteKey
 from cdp.pipeline.models import InboxMessage
+from cdp.pipeline.spool import collect_spool
 from cdp.privacy.restore import replay_erasures
 from cdp.profiles.models import Profile
 from integrations.environment import connect_from_environment
@@ -54,6 +55,7 @@ class Command(BaseCommand):
         connected = connect_from_environment()
         if connected:
             self.stdout.write(f"Connected  {connected} (by the environment)")
+        collect_spool()
         if demo and not Profile.objects.exists() and not InboxMessage.objects.exists():
             self.stdout.write(f"Loading a small demo data set ({demo} people) …")
             call_command("seed_demo", profiles=demo)

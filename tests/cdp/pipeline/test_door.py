@@ -13,14 +13,15 @@ from django.conf import settings as configured
 
 from cdp.access.models import Source, WriteKey
 from cdp.core.clock import DAY, iso, now_us
-from cdp.events.models import Event, QuarantinedMessage
+from cdp.events.models import Event
 from cdp.pipeline.accept import accept
 from cdp.pipeline.answers import GIF
 from cdp.pipeline.message import HISTORICAL, PRIVACY_CONTROL, Envelope, digest_of, original, unseal
-from cdp.pipeline.models import Counter, InboxMessage
+from cdp.pipeline.models import Counter
 from cdp.pipeline.process import process_inbox
 from tests.asgi import Caller, Response
 from tests.live import keyed_source
+from tests.sending import inbox, quarantine
 
 CALLS = ("identify", "track", "page", "screen", "group", "alias")
 GOOD = {"userId": "alice", "event": "Tested", "previousId": "b"}
@@ -34,7 +35,7 @@ def basic(key: str) -> dict[str, str]:
 
 
 def waiting() -> list[Envelope]:
-    return [unseal(configured.KEYRING, row.body) for row in InboxMessage.objects.order_by("id")]
+    return [unseal(configured.KEYRING, row.body) for row in inbox().order_by("id")]
 
 
 def messages() -> list[dict[str, Any]]:
@@ -60,7 +61,7 @@ def test_each_call_has_an_endpoint_that_names_its_type(door: Caller, path: str):
     assert (answer.status, answer.json()) == (200, TAKEN)
     call = next(name for name in CALLS if name[0] == path[0])
     assert messages() == [{"type": call, **GOOD}]
-    row = InboxMessage.objects.get()
+    row = inbox().get()
     assert (row.source_id, abs(row.received - now_us()) < DAY) == (source.id, True)
 
 
@@ -118,7 +119,7 @@ def test_where_the_key_may_stand(door: Caller, where: str, path: str):
 def test_a_bad_key_is_401_and_nothing_is_stored(door: Caller, path: str, headers: dict[str, str]):
     body = json.dumps({**GOOD, "batch": [GOOD]}).encode()
     assert refusal(door("POST", f"/v1/{path}", body, headers=headers)) == (401, "unauthorized")
-    assert (InboxMessage.objects.count(), QuarantinedMessage.objects.count()) == (0, 0)
+    assert (inbox().count(), quarantine().count()) == (0, 0)
 
 
 @pytest.mark.parametrize("how", ["revoked", "disabled"])
@@ -202,7 +203,7 @@ def test_a_request_that_cannot_be_used(door: Caller, path: str, body: bytes, enc
     _, key = keyed_source()
     headers = {**basic(key), **({"Content-Encoding": encoding} if encoding else {})}
     assert refusal(door("POST", f"/v1/{path}", body, headers=headers)) == (status, code)
-    assert (InboxMessage.objects.count(), QuarantinedMessage.objects.count()) == (0, 0)
+    assert (inbox().count(), quarantine().count()) == (0, 0)
 
 
 @pytest.mark.parametrize("announced", [True, False])
@@ -229,7 +230,7 @@ def test_a_client_that_leaves_gets_no_answer_and_no_event(door: Caller):
     headers = [(name.lower().encode(), value.encode()) for name, value in basic(key).items()]
     scope = {"path": "/v1/t", "method": "POST", "query_string": b"", "headers": headers, "client": None}
     door.runner.run(door.app(scope, receive, send))
-    assert (sent, InboxMessage.objects.count()) == ([], 0)
+    assert (sent, inbox().count()) == ([], 0)
 
 
 def test_a_mixed_batch_keeps_every_good_neighbour(door: Caller):
@@ -259,7 +260,7 @@ def test_a_mixed_batch_keeps_every_good_neighbour(door: Caller):
     assert [(r["index"], r["code"]) for r in rejected] == [(2 * n + 1, code) for n, (_, _, code) in enumerate(bad)]
     assert [r["messageId"] for r, b in zip(rejected, bad, strict=True) if b[1]] == [b[1] for b in bad if b[1]]
     assert [bytes(envelope.message) for envelope in waiting()] == good
-    rows = {bytes(row.digest): row for row in QuarantinedMessage.objects.all()}
+    rows = {bytes(row.digest): row for row in quarantine()}
     for (raw, _, code), said in zip(bad, rejected, strict=True):
         row = rows[digest_of(source.id, said["messageId"])]
         assert (original(unseal(configured.KEYRING, row.body)), row.code, row.reason) == (raw, code, said["message"])
@@ -274,7 +275,7 @@ def test_one_unusable_message_is_200_and_in_quarantine(door: Caller):
     reason = "A track call needs the name of its `event`."
     rejected = [{"index": 0, "messageId": "m1", "code": "missing_event", "message": reason}]
     assert (answer.status, answer.json()) == (200, {"success": True, "ok": 0, "rejected": rejected})
-    assert QuarantinedMessage.objects.get().reason == reason
+    assert quarantine().get().reason == reason
 
 
 @pytest.mark.parametrize("path", ["/v1/track", "/v1/pixel/track", "/v1/nope"])
@@ -310,25 +311,23 @@ def test_accept_and_the_door_store_the_same(door: Caller):
     items = [b'{"type":"track","event":"E","userId":"a","messageId":"m%d"}' % n for n in range(5)] + [b"7", b"{}"]
     door("POST", "/v1/batch", b'{"sentAt":1,"batch":[' + b",".join(items) + b"]}", headers=basic(key), client="")
     by_door = stored()
-    assert set(InboxMessage.objects.values_list("claimed", flat=True)) == {False}
-    InboxMessage.objects.all().delete()
-    QuarantinedMessage.objects.all().delete()
+    assert set(inbox().values_list("claimed", flat=True)) == {False}
+    inbox().delete()
+    quarantine().delete()
     other, _ = keyed_source("other")
     accept(items, source=other, received=now_us(), sent_at=1)
     by_accept = stored()
-    assert set(InboxMessage.objects.values_list("claimed", flat=True)) == {True}
+    assert set(inbox().values_list("claimed", flat=True)) == {True}
     assert [row[1:] for row in by_accept[0]] == [row[1:] for row in by_door[0]]
     assert {row[1:] for row in by_accept[1]} == {row[1:] for row in by_door[1]}
     assert [row[0] for row in by_door[0]] == [digest_of(source.id, f"m{n}") for n in range(5)]
 
 
 def stored() -> tuple[list[Any], set[Any]]:
-    rows = [
-        (bytes(r.digest), configured.KEYRING.decrypt("message", r.body)) for r in InboxMessage.objects.order_by("id")
-    ]
+    rows = [(bytes(r.digest), configured.KEYRING.decrypt("message", r.body)) for r in inbox().order_by("id")]
     bad = {
         (bytes(r.digest), configured.KEYRING.decrypt("message", r.body), r.code, r.reason, r.stage, r.status)
-        for r in QuarantinedMessage.objects.all()
+        for r in quarantine()
     }
     return rows, bad
 
@@ -405,7 +404,7 @@ def test_the_origins_of_a_browser_source(door: Caller, origin: str | None, statu
     answer = door("POST", "/v1/t", json.dumps(GOOD).encode(), headers=headers)
     assert answer.status == status
     assert answer.headers["access-control-allow-origin"] == (origin or "*")
-    assert InboxMessage.objects.count() == (status == 200)
+    assert inbox().count() == (status == 200)
 
 
 def test_a_browser_source_imports_nothing_and_sends_nothing_old(door: Caller):
@@ -512,6 +511,6 @@ def test_too_many_that_wait_are_503_until_they_are_processed(door: Caller, setti
 
     post_until(200)
     assert refusal(post_until(503)) == (503, "backlog")
-    assert InboxMessage.objects.count() > 2
-    InboxMessage.objects.all().delete()
+    assert inbox().count() > 2
+    inbox().delete()
     assert post_until(200).json() == TAKEN

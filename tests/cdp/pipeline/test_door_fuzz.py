@@ -10,12 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cdp.access.models import Source
-from cdp.events.models import QuarantinedMessage
 from cdp.pipeline.check import checked
 from cdp.pipeline.message import CALLS
-from cdp.pipeline.models import InboxMessage
 from tests.asgi import Caller, Response
 from tests.live import keyed_source
+from tests.sending import inbox, quarantine
 
 RUN = settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 SCALARS = st.one_of(
@@ -82,12 +81,12 @@ def test_any_batch_of_json(door: Caller, items: list[bytes], context: Any, sent_
     source = known["server"][0]
     shared = msgspec.json.encode({"context": context, "sentAt": sent_at, "integrations": integrations})
     body = b'{"batch":[' + b",".join(items) + b"]," + shared[1:]
-    before = InboxMessage.objects.count(), QuarantinedMessage.objects.count()
+    before = inbox().count(), quarantine().count()
     answer = door("POST", "/v1/batch", body, headers={"Authorization": f"Bearer {key}"})
     said = in_shape(answer)
     if answer.status != 200:
         assert said["code"] in {"bad_context", "bad_integrations", "too_deep"}
-        assert (InboxMessage.objects.count(), QuarantinedMessage.objects.count()) == before
+        assert (inbox().count(), quarantine().count()) == before
         return
     found = [checked(raw, source=source, received=10**15, max_bytes=32_768, sent_at=sent_at) for raw in items]
     assert [one["code"] for one in said["rejected"]] == [one.code for one in found if one.code]

@@ -21,9 +21,11 @@ from cdp.consents.models import ConsentRecord
 from cdp.core.clock import parse_time
 from cdp.events.models import Event
 from cdp.pipeline.message import Message, decode_message, digest_of, unseal
-from cdp.pipeline.models import Counter, InboxMessage, SeenMessage
+from cdp.pipeline.models import Counter, SeenMessage
 from cdp.pipeline.process import process_inbox
+from cdp.pipeline.spool import spool_beside
 from tests.live import WebServer, keyed_source
+from tests.sending import inbox
 
 KILLS = 5
 ON_SQLITE = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
@@ -31,7 +33,7 @@ SENDERS = 4
 
 
 def waiting() -> list[Message]:
-    rows = InboxMessage.objects.order_by("id")
+    rows = inbox().order_by("id")
     return [decode_message(unseal(settings.KEYRING, row.body).message) for row in rows]
 
 
@@ -64,7 +66,7 @@ def test_a_real_sdk_sends_every_call(web: WebServer, sdk: Any, gzip: bool):
     assert (grouped.group_id, grouped.traits or (grouped.context or {}).get("traits")) == ("g1", {"name": "Acme"})
     assert (aliased.previous_id, aliased.user_id) == ("anon-1", "alice")
     assert [(message.properties or {})["n"] for message in found[6:]] == list(range(250))
-    rows = InboxMessage.objects.order_by("id")
+    rows = inbox().order_by("id")
     assert [bytes(row.digest) for row in rows] == [digest_of(source.id, str(message.message_id)) for message in found]
     said = [parse_time(message.original_timestamp or message.timestamp) for message in found]
     assert all(at is not None and abs(at - rows[0].received) < 120_000_000 for at in said)
@@ -172,7 +174,7 @@ def test_sigterm_answers_what_is_under_way_and_ends_cleanly(transactional_db: No
     for sender in senders:
         sender.join(60)
     acknowledged = {digest_of(source.id, id_) for sender in senders for id_ in sender.acknowledged}
-    stored = [bytes(digest) for digest in InboxMessage.objects.values_list("digest", flat=True)]
+    stored = [bytes(digest) for digest in inbox().values_list("digest", flat=True)]
     assert acknowledged <= set(stored)
 
 
@@ -183,7 +185,7 @@ def store_locked() -> Iterator[None]:
     if connection.vendor == "sqlite":
         import sqlite3
 
-        other = sqlite3.connect(given["NAME"], isolation_level=None)
+        other = sqlite3.connect(spool_beside(given["NAME"]), isolation_level=None)
         other.execute("begin exclusive")
         try:
             yield
@@ -211,7 +213,7 @@ def test_a_locked_store_is_503_and_loses_nothing_that_was_acknowledged(web: WebS
     assert answer.json()["message"].endswith(".")
     assert post(web, key, "during").status_code == 200
     assert post(web, key, "after").status_code == 200
-    stored = [bytes(digest) for digest in InboxMessage.objects.order_by("id").values_list("digest", flat=True)]
+    stored = [bytes(digest) for digest in inbox().order_by("id").values_list("digest", flat=True)]
     assert stored == [digest_of(source.id, id_) for id_ in ("before", "during", "after")]
 
 
@@ -251,7 +253,7 @@ def test_a_lost_connection_is_made_again(web: WebServer):
             " where datname = current_database() and pid <> pg_backend_pid()"
         )
     assert post(web, key, "after").status_code == 200
-    assert InboxMessage.objects.count() == 2
+    assert inbox().count() == 2
 
 
 def test_the_rest_of_the_site_is_django_and_a_websocket_is_refused(web: WebServer):

@@ -10,7 +10,6 @@ from tests.installation import Installation, new_installation
 
 MESSAGES = 3000
 _EVENTS = "select count(*) from events_event"
-_WAITING = "select count(*) from pipeline_inboxmessage"
 
 
 def traffic(folder: Path) -> Path:
@@ -58,9 +57,9 @@ def test_killed_workers_lose_and_double_nothing(tmp_path: Path, monkeypatch: pyt
         for killed_after in (1, 400, 900, 1500, 2100):
             worker = installation.start("process_inbox")
             installation.kill_when(worker, partial(_has_events, installation, killed_after))
-            assert installation.value(_EVENTS) + installation.value(_WAITING) == MESSAGES
+            assert installation.value(_EVENTS) + installation.waiting() == MESSAGES
         installation.manage("process_inbox", "--once")
-        assert installation.value(_WAITING) == 0
+        assert installation.waiting() == 0
         assert picture(installation) == expected
 
 

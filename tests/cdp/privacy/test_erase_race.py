@@ -35,7 +35,7 @@ def test_a_person_whose_sdk_keeps_sending_does_not_come_back(tmp_path: Path) -> 
             stop.set()
             sender.join(30)
             sdk.shutdown()
-            until(lambda: int(installation.value("select count(*) from pipeline_inboxmessage")) == 0)
+            until(lambda: installation.waiting() == 0)
         [receipt] = (installation.folder / "receipts").glob("*.json")
         assert "nothing was found" in installation.manage("privacy", "verify", str(receipt))
         assert installation.value("select count(*) from profiles_profile") == 1

@@ -1,8 +1,10 @@
 """manage.py process_inbox: turn waiting messages into events and profiles, without Celery."""
 
+import os
 import time
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from cdp.pipeline.process import process_inbox
@@ -20,6 +22,8 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, once: bool, **_options: Any) -> None:
         """Process; Ctrl-C stops between two micro-batches or undoes the one that is being written."""
         total = 0
+        if not once:
+            os.nice(settings.WORKER_NICE)
         try:
             while True:
                 total += process_inbox()
