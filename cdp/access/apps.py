@@ -13,7 +13,7 @@ class AccessConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Have the roles made after a migration."""
-        from cdp.access.roles import create_roles  # models are not there before
+        """Have the roles made, and given what is new, after a migration."""
+        from cdp.access.roles import update_roles  # models are not there before
 
-        post_migrate.connect(create_roles, dispatch_uid="roles")
+        post_migrate.connect(update_roles, dispatch_uid="roles")

@@ -105,6 +105,23 @@ class FieldRight(models.Model):
         return f"{self.field}: {self.get_kind_display()}"
 
 
+class RoleGrant(models.Model):
+    """A permission that the product gave to a role once: whatever the admin did since, it is not given again.
+
+    `role` is the name in `cdp.access.roles`; `group` is that role, also under another name, or null: it was deleted.
+    """
+
+    role = models.CharField(max_length=150)
+    permission = models.CharField(max_length=201, help_text="app.codename")
+    group = models.ForeignKey(Group, on_delete=models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["role", "permission"], name="given_once")]
+
+    def __str__(self) -> str:
+        return f"{self.role}: {self.permission}"
+
+
 class ApiKey(models.Model):
     """A key for the REST API with scopes, a rate limit and an end.
 

@@ -1,13 +1,22 @@
-"""The groups that an installation starts with. They are filled when they are made; after that the admin edits them."""
+"""The groups that an installation starts with, which the admin edits; a newer version gives them what is new in it."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from django.apps import AppConfig, apps
+from django.apps import AppConfig
+from django.apps import apps as installed
+from django.apps.registry import Apps
 from django.contrib.auth.management import create_permissions
 from django.contrib.auth.models import Group, Permission
-from django.db.models import Q
+from django.db import transaction
 
+from cdp.access.audit import record_change
+from cdp.access.audit_seal import database
+from cdp.access.models import RoleGrant
+from cdp.core.bulk import Table
+
+ACTOR = "upgrade"
+"""Who gave what is new, as the audit says it."""
 _VIEW = (
     "profiles.view_profile", "profiles.view_merge", "profiles.view_keepapart", "identities.view_identifier",
     "identities.view_identifiertype", "identities.view_identitylog", "identities.view_blockedvalue",
@@ -51,27 +60,78 @@ ROLES: Mapping[str, Sequence[str]] = {
 """Group → permissions; `*` is every permission there is."""
 
 
-def create_roles(sender: AppConfig, **_signal: Any) -> None:
-    """Make the groups that are missing, after the last app was migrated (then all permissions are there)."""
-    last = [config for config in apps.get_app_configs() if config.models_module][-1]
-    if sender.label != last.label:
-        return
+_HELD = Table("auth_group_permissions", {"group_id": "integer", "permission_id": "integer"})
+_GRANTS = Table("access_rolegrant", {"role": "text", "permission": "text", "group_id": "integer"})
+
+
+class _Grant(NamedTuple):
+    """A row of `RoleGrant`; `group` is a number."""
+
+    role: str
+    permission: str
+    group: int
+
+
+def update_roles(sender: AppConfig, *, apps: Apps = installed, **_signal: Any) -> None:
+    """Make the roles that are new, and give every role the permissions that are new, when the last app was migrated.
+
+    What was given is written down (`RoleGrant`) and never given again, so what an admin took away stays away; a role
+    that was deleted is not made anew, and a group of the admin's own with the name of a role is left alone. Groups that
+    were there before leave an audit entry. One transaction; a hundred new permissions cost as many queries as one.
+    """
+    last = [config for config in installed.get_app_configs() if config.models_module][-1]
+    if sender.label != last.label or "rolegrant" not in apps.all_models["access"]:
+        return  # the second when an older version is migrated to
     create_permissions(sender, verbosity=0)  # Django's own receiver may come after this one
-    for name, wanted in ROLES.items():
-        group, made = Group.objects.get_or_create(name=name)
-        if made:
-            group.permissions.set(_permissions(wanted))
+    with transaction.atomic():
+        there = _permissions()
+        given: dict[str, set[str]] = {}
+        homes: dict[str, int | None] = {}
+        for role, name, group in RoleGrant.objects.values_list("role", "permission", "group_id"):
+            given.setdefault(role, set()).add(name)
+            homes[role] = group
+        made = _make_groups(ROLES.keys() - given.keys())
+        homes |= made
+        new = [
+            _Grant(role, name, home)
+            for role, wanted in ROLES.items()
+            if (home := homes.get(role)) is not None
+            for name in (there if "*" in wanted else wanted)
+            if name in there and name not in given.get(role, ())
+        ]
+        if new:
+            _give(new, there)
+            _record(new, made.values())
 
 
-def _permissions(wanted: Sequence[str]) -> list[Permission]:
-    if "*" in wanted:
-        return list(Permission.objects.all())
-    one_of = Q()
-    for name in wanted:
-        app, _, codename = name.partition(".")
-        one_of |= Q(content_type__app_label=app, codename=codename)
-    found = list(Permission.objects.filter(one_of))
-    if len(found) != len(wanted):
-        missing = set(wanted) - {f"{p.content_type.app_label}.{p.codename}" for p in found}
-        raise LookupError(f"No such permission: {', '.join(sorted(missing))}")
+def _permissions() -> dict[str, list[int]]:
+    """Name → numbers of every permission there is; two models of an app may have a codename in common."""
+    found: dict[str, list[int]] = {}
+    for app, codename, number in Permission.objects.values_list("content_type__app_label", "codename", "pk"):
+        found.setdefault(f"{app}.{codename}", []).append(number)
     return found
+
+
+def _make_groups(names: Collection[str]) -> dict[str, int]:
+    """Name → number of the groups that were made: those of `names` that nobody has."""
+    if not names:
+        return {}
+    taken = set(Group.objects.filter(name__in=names).values_list("name", flat=True))
+    made = Group.objects.bulk_create(Group(name=name) for name in ROLES if name in names and name not in taken)
+    return {group.name: group.pk for group in made}
+
+
+def _give(new: Sequence[_Grant], there: Mapping[str, Sequence[int]]) -> None:
+    db = database()
+    # An admin may have given it before.
+    db.insert_missing(_HELD, [(one.group, number) for one in new for number in there[one.permission]])
+    db.insert_missing(_GRANTS, new)
+
+
+def _record(new: Sequence[_Grant], made: Collection[int]) -> None:
+    older = [one for one in new if one.group not in made]
+    if older:
+        names = ", ".join(dict.fromkeys(one.permission for one in older))
+        groups = sorted({one.group for one in older})
+        why = f"New in this version: {names}"
+        record_change(ACTOR, action="change", object_type="group", object_ids=groups, fields=["permissions"], why=why)

@@ -1,14 +1,13 @@
 """The admin page of the gate: which messages are for which purpose, and what becomes of them without consent."""
 
-from typing import Any
-
 from django import forms
 from django.contrib import admin
 from django.contrib.admin import display
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelectWidget
 
 from cdp.access.admin_pages import PlainAdmin
 from cdp.access.models import Source
+from cdp.consents.admin_lines import Lines
 from cdp.consents.models import GateRule
 
 CALLS = ("track", "page", "screen", "identify", "group", "alias")
@@ -25,9 +24,8 @@ class GateRuleForm(forms.ModelForm):  # type: ignore[type-arg]  # Django cannot 
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text="None: every call.",
     )
-    names = forms.CharField(
+    names = Lines(
         required=False,
-        widget=UnfoldAdminTextareaWidget,
         help_text=f"Names of events, exactly as they are sent, one a line, at most {MOST_NAMES}. Empty: every name.",
     )
     source_kind = forms.ChoiceField(choices=_KINDS, required=False, widget=UnfoldAdminSelectWidget)
@@ -36,15 +34,9 @@ class GateRuleForm(forms.ModelForm):  # type: ignore[type-arg]  # Django cannot 
         model = GateRule
         fields = ("purpose", "calls", "names", "source_kind", "action", "active")
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if self.instance.pk:
-            self.initial["names"] = "\n".join(self.instance.names)
-
     def clean_names(self) -> list[str]:
-        """The names, each once."""
-        lines = [line.strip() for line in self.cleaned_data["names"].splitlines()]
-        names = list(dict.fromkeys(line for line in lines if line))
+        """The names. Refused when there are too many, or one is too long."""
+        names: list[str] = self.cleaned_data["names"]
         if len(names) > MOST_NAMES or any(len(name) > MOST_NAMES for name in names):
             raise forms.ValidationError(f"At most {MOST_NAMES} names of {MOST_NAMES} characters: make several rules.")
         return names

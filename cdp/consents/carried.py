@@ -22,10 +22,11 @@ class Carried(NamedTuple):
 def statements_of(base: Gate, context: Mapping[str, Any], *, privacy_control: bool) -> tuple[list[Carried], bool]:
     """What a message says: of each purpose at most one statement; and whether it named a category nobody knows.
 
-    `context.consent.categoryPreferences` maps categories to true or false. A category is a purpose's code, its name, or
-    a group of purposes; the more exact one decides, and of two that are equally exact the withdrawal. Privacy control
-    (`Sec-GPC: 1`) asks that data be neither sold nor shared: it withdraws the purposes of the group `sharing`, whatever
-    the preferences say. It does not speak of what an installation does for itself.
+    `context.consent.categoryPreferences` maps categories to true or false. A category is a purpose's code, its name,
+    another name of one or several purposes, or a group; the more exact one decides, in this order, and of two that are
+    equally exact the withdrawal. Privacy control (`Sec-GPC: 1`) asks that data be neither sold nor shared: it withdraws
+    the purposes of the group `sharing`, whatever the preferences say. It does not speak of what an installation does
+    for itself.
     """
     preferences = _preferences(context)
     if not preferences and not privacy_control:

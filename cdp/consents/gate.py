@@ -93,7 +93,7 @@ class Judge:
         return found
 
 
-# A line break separates the parts of a text: no code, group or name has one.
+# A line break separates the parts of a text: no code, group or JSON has one.
 GATE_SQL = """
     select 'gate', id, purpose_id || '
 ' || source_kind || '
@@ -102,6 +102,7 @@ GATE_SQL = """
     union all
     select 'purpose', position, code || '
 ' || "group" || '
+' || cast(also_called as text) || '
 ' || name, 0, 0, 0, unknown = 'allow', false, false from consents_purpose
     union all
     select 'suppressing', count(*), '', 0, 0, 0, false, false, false
@@ -115,6 +116,7 @@ def gate_of(rows: Iterable[tuple[Any, ...]]) -> Gate:
     unknown: dict[str, bool] = {}
     codes: dict[str, list[str]] = {}
     groups: dict[str, list[str]] = {}
+    aliases: dict[str, list[str]] = {}
     names: dict[str, list[str]] = {}
     suppressing = False
     for part, number, text, _, _, _, flag, _, _ in rows:
@@ -124,9 +126,10 @@ def gate_of(rows: Iterable[tuple[Any, ...]]) -> Gate:
             rule = Rule(purpose, frozenset(decode(calls)), frozenset(decode(events)), trusted, bool(flag))
             rules.append((rule.redact, number, rule))
         elif part == "purpose":
-            code, group, name = text.split("\n", 2)
+            code, group, also_called, name = text.split("\n", 3)
             unknown[code] = bool(flag)
-            for place, word in ((codes, code), (groups, group), (names, name)):
+            others = ((aliases, word) for word in decode(also_called))
+            for place, word in ((codes, code), (groups, group), (names, name), *others):
                 if folded(word):
                     place.setdefault(folded(word), []).append(code)
         elif part == "suppressing":
@@ -134,7 +137,9 @@ def gate_of(rows: Iterable[tuple[Any, ...]]) -> Gate:
     return Gate(
         rules=tuple(rule for _, _, rule in sorted(rules, key=lambda one: one[:2])),
         unknown=unknown,
-        categories=tuple({word: tuple(found) for word, found in place.items()} for place in (groups, names, codes)),
+        categories=tuple(
+            {word: tuple(found) for word, found in place.items()} for place in (groups, aliases, names, codes)
+        ),
         sharing=tuple(groups.get(SHARING, ())),
         suppressing=suppressing,
     )

@@ -16,7 +16,7 @@ class Purpose(models.Model):
     """What data may be used for: the vocabulary of consent. Edited in the admin; those of the migration stay.
 
     `unknown` decides for a person of whom the ledger says nothing. `group` is the wider word under which several are
-    stated at once (`marketing`).
+    stated at once (`marketing`). `also_called` are the words of consent tools under which messages may mean it.
     """
 
     class Unknown(models.TextChoices):
@@ -27,6 +27,7 @@ class Purpose(models.Model):
     name = models.CharField(max_length=100)
     group = models.CharField(max_length=30, blank=True, db_index=True)
     description = models.CharField(max_length=500, blank=True)
+    also_called = models.JSONField(default=list, blank=True, help_text="Other names in messages: C0002.")
     unknown = models.CharField(max_length=5, choices=Unknown.choices, default=Unknown.DENY)
     position = models.PositiveSmallIntegerField(default=100)
     builtin = models.BooleanField(default=False, editable=False)

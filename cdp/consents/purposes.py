@@ -1,9 +1,13 @@
 """The vocabulary of consent, as the admin has it now."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+from cdp.consents.gate import folded
 from cdp.consents.models import Purpose
 from cdp.core.errors import Invalid
+
+MOST_OTHER_NAMES = 20
+LONGEST_OTHER_NAME = 100
 
 
 def purpose_codes() -> tuple[str, ...]:
@@ -52,3 +56,35 @@ def no_such_purpose(name: str, *, path: str = "purpose", groups: Mapping[str, st
         code="unknown_consent_type",
         details={"path": path},
     )
+
+
+def other_names(given: Sequence[str], *, code: str, name: str, group: str) -> list[str]:
+    """What a purpose with this code, name and group may also be called, of `given`: each once. One query.
+
+    Names are compared as `folded` gives them, as in messages. Several purposes may have the same other name; a code,
+    name or group means the same purposes everywhere, so none may be another name too. Raises Invalid naming the field.
+    """
+    words: dict[str, str] = {}
+    for word in given:
+        words.setdefault(folded(word), word)
+    if len(given) > MOST_OTHER_NAMES or any(len(word) > LONGEST_OTHER_NAME for word in given):
+        raise _refused(f"At most {MOST_OTHER_NAMES} other names of {LONGEST_OTHER_NAME} characters each.")
+    if "" in words:
+        raise _refused(f"“{words['']}” has nothing but blanks, dashes and underscores, which are not compared.")
+    own = {"code": code, "name": name, "group": group}
+    for what, word in own.items():
+        if folded(word) in words:
+            raise _refused(f"“{words[folded(word)]}” is the {what} of this purpose: it is understood without this.")
+    for other in Purpose.objects.exclude(code=code).order_by("position", "code"):
+        for what, word in (("code", other.code), ("name", other.name), ("group", other.group)):
+            if folded(word) in words:
+                raise _refused(f"“{words[folded(word)]}” is the {what} of {other.code} already: it means that.")
+        taken = {folded(word) for word in other.also_called}
+        for what, word in own.items():
+            if folded(word) in taken:
+                raise _refused(f"“{word}” is another name of {other.code}: remove it there first.", path=what)
+    return list(words.values())
+
+
+def _refused(message: str, *, path: str = "also_called") -> Invalid:
+    return Invalid(message, code="purpose_name", details={"path": path})

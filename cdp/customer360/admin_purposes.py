@@ -9,8 +9,10 @@ from django.contrib.admin import display
 from django.http import HttpRequest
 
 from cdp.access.admin_pages import PlainAdmin
+from cdp.consents.admin_lines import Lines
 from cdp.consents.models import ConsentRecord, Purpose
-from cdp.consents.purposes import purpose_groups
+from cdp.consents.purposes import LONGEST_OTHER_NAME, MOST_OTHER_NAMES, other_names, purpose_groups
+from cdp.core.errors import Invalid
 from cdp.segments.models import Audience, Segment
 
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{1,29}")
@@ -20,11 +22,18 @@ _TAKEN = ("HISTORY", "PURPOSES", "EXPORT")
 
 
 class PurposeForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A purpose. Code and groups share one vocabulary, so no word means two things."""
+    """A purpose. Code, name, groups and other names share one vocabulary, so no word means two things."""
+
+    also_called = Lines(
+        required=False,
+        help_text="The names under which messages speak of it in their consent preferences, one a line: C0002,"
+        f" Performance Cookies. At most {MOST_OTHER_NAMES} of {LONGEST_OTHER_NAME} characters, in any case. Several"
+        " purposes may have the same: it states all of them.",
+    )
 
     class Meta:
         model = Purpose
-        fields: ClassVar = ["code", "name", "group", "description", "unknown", "position"]
+        fields: ClassVar = ["code", "name", "group", "also_called", "description", "unknown", "position"]
 
     def clean_code(self) -> str:
         """The code in capitals."""
@@ -44,6 +53,23 @@ class PurposeForm(forms.ModelForm):  # type: ignore[type-arg]
         if group.upper() != own and group.upper() in purpose_groups():
             raise forms.ValidationError("A purpose is called so already: choose another word for the group.")
         return group
+
+    def clean(self) -> dict[str, Any] | None:
+        """The other names, compared with every word of every purpose; once the fields are right by themselves."""
+        cleaned = super().clean()
+        if cleaned is None or self.errors:
+            return cleaned
+        try:
+            cleaned["also_called"] = other_names(
+                cleaned["also_called"],
+                code=cleaned.get("code") or self.instance.pk,
+                name=cleaned["name"],
+                group=cleaned["group"],
+            )
+        except Invalid as refused:
+            field = str(refused.details["path"])
+            self.add_error(field if field in self.fields else None, refused.message)
+        return cleaned
 
 
 @admin.register(Purpose)

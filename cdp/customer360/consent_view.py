@@ -19,11 +19,15 @@ AT = parameter("at", "A past moment in ISO 8601, such as 2026-01-31T12:00:00Z: t
 
 
 class PurposePart(msgspec.Struct, frozen=True, rename="camel"):
-    """What people are asked for. `unknown`: `allow` or `deny`, while nothing was said."""
+    """What people are asked for. `unknown`: `allow` or `deny`, while nothing was said.
+
+    `alsoCalled`: further names under which messages may speak of it in their consent preferences.
+    """
 
     code: str
     name: str
     group: str | None
+    also_called: list[str]
     description: str
     unknown: str
     builtin: bool
@@ -56,7 +60,7 @@ class StatementPart(msgspec.Struct, frozen=True, rename="camel"):
 def purpose_parts() -> list[PurposePart]:
     """The vocabulary as it is now: one query."""
     return [
-        PurposePart(one.code, one.name, one.group or None, one.description, one.unknown, one.builtin)
+        PurposePart(one.code, one.name, one.group or None, one.also_called, one.description, one.unknown, one.builtin)
         for one in Purpose.objects.order_by("position", "code")
     ]
 

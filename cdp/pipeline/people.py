@@ -1,27 +1,21 @@
-"""Creating and deleting people on request."""
+"""Creating people on request."""
 
 import os
-import uuid
 from typing import Any
 
 import msgspec
 from django.conf import settings
 
-from cdp.access.audit import record_change
 from cdp.access.source import SourceRef
-from cdp.core.bulk import Database, Table
 from cdp.core.clock import now_us
 from cdp.core.errors import Conflict, Invalid
-from cdp.identities.population import LOG
 from cdp.identities.suppression import Suppressed
 from cdp.pipeline.batch import Batch, Waiting
-from cdp.pipeline.lease import exclusive, fence_of, ground
+from cdp.pipeline.lease import exclusive, ground
 from cdp.pipeline.message import Envelope, digest_of, seal
 from cdp.pipeline.opening import SUPPRESSED
 from cdp.pipeline.plan import make_plan, write_plan
 from cdp.profiles.models import Profile
-from cdp.profiles.people import fragment_ids, person_of
-from cdp.segments.membership import forget_people
 
 
 class Creation(msgspec.Struct, frozen=True):
@@ -63,45 +57,3 @@ def _require_stored(batch: Batch) -> None:
         "The person has withdrawn the consent that this needs: record a new grant first (POST consents).",
         code="consent_withdrawn",
     )
-
-
-def delete_person(public_id: uuid.UUID, *, actor: str) -> int:
-    """Delete a person: profiles, identifiers, traits, consents, sessions, events and merges. Returns the profiles gone.
-
-    Holds the processing fence. The identity log keeps ids and digests. Messages that still wait are not looked for, and
-    nothing is suppressed: a new event with the same identifiers makes a new person. Raises NotFound.
-    """
-    with exclusive() as db:
-        person = person_of(public_id)
-        profiles = fragment_ids(person.pk)
-        named = Profile.objects.filter(pk__in=profiles).order_by("pk").values_list("public_id", flat=True)
-        record_change(actor, action="delete", object_type="profile", object_ids=named, fields=["person"])
-        for statement in _DELETIONS:
-            db.execute_in(statement, profiles, "bigint")
-        forget_people(db, profiles, now=now_us())
-        gone = db.execute_in("delete from profiles_profile where id {in}", profiles, "bigint")
-        fence = fence_of(db)
-        db.insert(_DELETED, [(profile, fence) for profile in profiles])
-        _log_deletion(db, person.pk, actor)
-    return gone
-
-
-_DELETIONS = (
-    "delete from events_event where profile_id {in}",
-    "delete from events_session where profile_id {in}",
-    "delete from consents_consentrecord where profile_id {in}",
-    "delete from traits_traitdocument where profile_id {in}",
-    "delete from traits_computedvalue where person_id {in}",
-    "delete from identities_identifier where profile_id {in}",
-    "delete from profiles_keepapart where first_id {in}",
-    "delete from profiles_keepapart where second_id {in}",
-    "delete from profiles_merge where target_id {in}",
-    "delete from profiles_merge where source_id {in}",
-)
-
-
-_DELETED = Table("profiles_deletedprofile", {"profile_id": "bigint", "deleted_in": "bigint"}, ("profile_id",))
-
-
-def _log_deletion(db: Database, person_id: int, actor: str) -> None:
-    db.insert(LOG, [(now_us(), "delete", "request", person_id, None, None, None, None, actor)])

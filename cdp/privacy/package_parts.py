@@ -28,6 +28,7 @@ LEFT_OUT: dict[str, str] = {
     "access.User": _STAFF,
     "access.ApiKey": _STAFF,
     "access.FieldRight": _SETUP,
+    "access.RoleGrant": _SETUP,
     "access.Source": _SETUP,
     "access.WriteKey": _SETUP,
     "access.AuditHead": "Where the chain of the audit ends.",

@@ -1,4 +1,4 @@
-"""Profiles by REST (003, 002): create, list, search, read, update, delete (P1)."""
+"""Profiles by REST (003, 002): create, list, search, read, update (P1); `cdp.privacy.api.erasures` adds DELETE."""
 
 import contextlib
 from typing import Any, ClassVar
@@ -20,7 +20,7 @@ from cdp.pipeline.api.consents import state_preferences
 from cdp.pipeline.api.profile_body import ConsentGiven, ProfileBody
 from cdp.pipeline.identify import add_identifier
 from cdp.pipeline.lease import exclusive
-from cdp.pipeline.people import create_profile, delete_person
+from cdp.pipeline.people import create_profile
 from cdp.pipeline.write_traits import TraitWrite, delete_trait, set_traits
 from cdp.profiles.models import Profile
 from cdp.profiles.people import person_of
@@ -102,7 +102,7 @@ class Profiles(Endpoint):
 class OneProfile(Endpoint):
     """`profiles/:id`."""
 
-    needs: ClassVar[dict[str, str]] = {"GET": "read", "PUT": "write", "PATCH": "write", "DELETE": "write"}
+    needs: ClassVar[dict[str, str]] = {"GET": "read", "PUT": "write", "PATCH": "write"}
 
     @endpoint("One profile", ProfileDocument, tag="profiles")
     def get(self, request: Request, profile_id: str) -> Response:
@@ -121,12 +121,6 @@ class OneProfile(Endpoint):
     def patch(self, request: Request, profile_id: str) -> Response:
         """The same as PUT."""
         return _update(request, profile_id)
-
-    @endpoint("Delete a profile", None, tag="profiles")
-    def delete(self, request: Request, profile_id: str) -> Response:
-        """The whole person: profiles, identifiers, traits, consents, sessions and events."""
-        delete_person(person_of(profile_id).public_id, actor=rights_of(request).actor)
-        return Response(status=204)
 
 
 class SearchProfiles(Endpoint):

@@ -85,6 +85,8 @@ class DeletePerson(Endpoint):
 class ErasableProfile(OneProfile):
     """`profiles/:id`, whose DELETE erases."""
 
+    needs: ClassVar[dict[str, str]] = {**OneProfile.needs, "DELETE": "write"}
+
     @endpoint("Delete a profile", None, tag="profiles")
     def delete(self, request: Request, profile_id: str) -> Response:
         """Erases the whole person, as `POST gdpr/delete/:id` does: messages with their identifiers stay out.

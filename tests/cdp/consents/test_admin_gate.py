@@ -43,6 +43,9 @@ def test_a_rule_is_made_read_and_refused_in_words(officer: Client):
     assert "track, page named Quiz Finished, Test Taken from a browser" in listed
     shown = officer.get(reverse("admin:consents_gaterule_change", args=[rule.pk])).content.decode()
     assert "Quiz Finished\nTest Taken" in shown
+    change = reverse("admin:consents_gaterule_change", args=[rule.pk])
+    assert officer.post(change, {**form, "names": "Quiz Finished\r\nTest Taken\r\n"}).status_code == 302
+    assert AuditEntry.objects.filter(action="change").count() == 0  # a browser's ends of lines are no change
     many = officer.post(page, {**form, "names": "\n".join(f"n{n}" for n in range(201))})
     assert "make several rules" in many.content.decode()
     assert officer.post(page, {**form, "calls": ["identify", "delete"]}).status_code == 200

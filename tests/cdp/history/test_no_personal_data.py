@@ -15,7 +15,7 @@ from cdp.history.erase import erase_deleted
 from cdp.history.export import flush
 from cdp.history.verify import verify
 from cdp.identities.lookup import find_person
-from cdp.pipeline.people import delete_person
+from cdp.privacy.erase import delete_at_once
 from cdp.profiles.models import DeletedProfile
 from tests.sending import message, send
 
@@ -131,7 +131,7 @@ def test_nothing_of_a_deleted_person_is_left() -> None:
     flush()
     ada = find_person("user_id", "ada")
     assert ada is not None
-    delete_person(ada.public_id, actor="test")
+    delete_at_once([ada], actor="test")
     assert "of ada" in "\n".join(decoded(Path(settings.LAKE_URL)))
     assert erase_deleted() == 5
     whole = "\n".join(decoded(Path(settings.LAKE_URL)))

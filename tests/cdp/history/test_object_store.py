@@ -15,7 +15,7 @@ from cdp.history.tables import open_table, store_id
 from cdp.history.tail import forget_tail
 from cdp.identities.lookup import find_person
 from cdp.lake.delta import EVENTS, PEOPLE
-from cdp.pipeline.people import delete_person
+from cdp.privacy.erase import delete_at_once
 from tests.cdp.history.conftest import history
 from tests.sending import message, send
 
@@ -76,7 +76,7 @@ def test_flush_read_compact_purge_and_erase_in_a_bucket(bucket, settings):
 
     bob = find_person("user_id", "bob")
     assert bob is not None
-    delete_person(bob.public_id, actor="user:1")
+    delete_at_once([bob], actor="user:1")
     assert erase_deleted() > 0
     store = store_id()
     events, people = open_table(EVENTS, store=store), open_table(PEOPLE, store=store)

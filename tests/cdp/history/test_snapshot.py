@@ -21,7 +21,7 @@ from cdp.identities.lookup import find_person
 from cdp.pipeline.expiry import describe_expired
 from cdp.pipeline.lease import exclusive, mark_described
 from cdp.pipeline.merge import merge_people, unmerge
-from cdp.pipeline.people import delete_person
+from cdp.privacy.erase import delete_at_once
 from cdp.profiles.models import Profile
 from tests.cdp.history.conftest import history
 from tests.factories import traits
@@ -75,7 +75,7 @@ def test_whatever_happens_between_flushes_and_compactions():
         lambda: send(message("identify", userId="bob", traits={"n": 9, "tags": ["a", "b"]})),
         lambda: unmerge(Profile.objects.get(pk=person("alice").pk).merges_as_target.get().public_id, actor="test"),
         lambda: send(message("identify", userId="alice", traits={"n": 12})),
-        lambda: delete_person(person("carol").public_id, actor="test"),
+        lambda: delete_at_once([person("carol")], actor="test"),
         lambda: send(message(event="Order Completed", userId="bob", properties={"revenue": 3, "currency": "EUR"})),
     ]
     keep = [flush, compact_people_table, lambda: None, flush, erase_deleted, lambda: compact_events(everything=True)]
@@ -172,7 +172,7 @@ def test_deleted_people_are_gone_at_once_and_from_the_files_later(settings):
     flush()
     compact_people_table(everything=True)
     alice = person("alice")
-    delete_person(alice.public_id, actor="test")
+    delete_at_once([alice], actor="test")
     seen = history()
     assert {row["profile"] for row in seen["events"]} == {row["person"] for row in seen["people"]} == {person("bob").pk}
     assert stored("events", "profile") == [alice.pk, alice.pk, person("bob").pk]

@@ -136,6 +136,65 @@ def test_a_purpose_is_added_recorded_and_understood_at_once():
     assert Purpose.objects.count() == 9
 
 
+def purpose(code, **fields):
+    row = Purpose.objects.get(pk=code)
+    values = {"name": row.name, "group": row.group, "also_called": "\r\n".join(row.also_called), "description": "",
+              "unknown": row.unknown, "position": row.position}  # fmt: skip
+    return reverse("admin:consents_purpose_change", args=[code]), values | fields
+
+
+def test_other_names_are_kept_trimmed_once_and_recorded():
+    officer = signed_in("privacy officer")
+    page, body = purpose(
+        "ANALYTICS_TRACKING", also_called=" C0002 \r\n\r\nPerformance Cookies\r\nperformance-cookies\n"
+    )
+    assert officer.post(page, body).status_code == 302
+    assert Purpose.objects.get(pk="ANALYTICS_TRACKING").also_called == ["C0002", "Performance Cookies"]
+    assert entries("change") == [("purpose", ["ANALYTICS_TRACKING"], ["also_called"], "")]
+    assert "C0002\nPerformance Cookies" in officer.get(page).content.decode()
+    page, body = purpose("ANALYTICS_TRACKING")
+    assert officer.post(page, body).status_code == 302
+    assert len(entries("change")) == 1
+    for other in ("PROFILING", "PERSONALIZATION"):
+        assert officer.post(*purpose(other, also_called="c0002")).status_code == 302
+    assert Purpose.objects.filter(also_called=["c0002"]).count() == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "refusal"),
+    [
+        ("profiling", "“profiling” is the code of PROFILING already: it means that."),
+        ("C0002\nmarketing by SMS", "“marketing by SMS” is the name of MARKETING_SMS already: it means that."),
+        ("Marketing", "“Marketing” is the group of MARKETING_EMAIL already: it means that."),
+        ("analytics-tracking", "“analytics-tracking” is the code of this purpose: it is understood without this."),
+        ("Analytics", "“Analytics” is the group of this purpose: it is understood without this."),
+        ("- _", "“- _” has nothing but blanks, dashes and underscores, which are not compared."),
+        ("x" * 101, "At most 20 other names of 100 characters each."),
+        ("\n".join(f"n{n}" for n in range(21)), "At most 20 other names of 100 characters each."),
+    ],
+)
+def test_other_names_that_mean_something_else_are_refused(words, refusal):
+    officer = signed_in("privacy officer")
+    answer = officer.post(*purpose("ANALYTICS_TRACKING", also_called=words))
+    assert (answer.status_code, answer.context["errors"]) == (200, [[refusal]])
+    assert Purpose.objects.exclude(also_called=[]).count() == 0
+
+
+@pytest.mark.parametrize(
+    "fields", [{"code": "C0002"}, {"name": "performance cookies"}, {"group": "performance_cookies"}]
+)
+def test_no_purpose_is_called_as_another_one_is_also_called(fields):
+    officer = signed_in("privacy officer")
+    Purpose.objects.filter(code="ANALYTICS_TRACKING").update(also_called=["C0002", "Performance Cookies"])
+    body = {"code": "PRINT", "name": "Print", "group": "", "also_called": "", "description": "", "unknown": "deny",
+            "position": 9} | fields  # fmt: skip
+    answer = officer.post(reverse("admin:consents_purpose_add"), body)
+    [word] = fields.values()
+    refusal = f"“{word}” is another name of ANALYTICS_TRACKING: remove it there first."
+    assert (answer.status_code, answer.context["errors"]) == (200, [[refusal]])
+    assert not Purpose.objects.filter(code="PRINT").exists()
+
+
 @pytest.mark.parametrize("used", ["ledger", "audience", "segment", "rule", None])
 def test_a_purpose_that_is_used_stays_and_keeps_its_code(used):
     admin = signed_in("administrator")

@@ -10,8 +10,8 @@ from cdp.pipeline.api.consents import state_preferences
 from cdp.pipeline.identify import add_identifier, verify_identifier
 from cdp.pipeline.lease import database, fence_of
 from cdp.pipeline.merge import merge_people, unmerge
-from cdp.pipeline.people import delete_person
 from cdp.pipeline.write_traits import TraitWrite, delete_trait, set_traits
+from cdp.privacy.erase import delete_at_once
 from cdp.profiles.models import DeletedProfile, Profile
 from tests.factories import source
 from tests.sending import message, send
@@ -98,6 +98,6 @@ def test_a_deleted_profile_is_found_too():
     alice, bob = known("alice"), known("bob")
     merge_people(alice.public_id, [bob.public_id], strategy="latest", actor="test")
     before = fence()
-    delete_person(alice.public_id, actor="test")
+    delete_at_once([alice], actor="test")
     gone = DeletedProfile.objects.filter(deleted_in__gt=before).values_list("profile_id", flat=True)
     assert set(gone) == {alice.pk, bob.pk}

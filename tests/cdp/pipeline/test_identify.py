@@ -9,10 +9,9 @@ from cdp.core.errors import Conflict, Invalid, NotFound
 from cdp.identities.lookup import find_person, identifiers_of
 from cdp.identities.models import IdentifierType, IdentityLog
 from cdp.pipeline.identify import add_identifier, remove_identifier, set_primary, verify_identifier
-from cdp.pipeline.people import create_profile, delete_person
+from cdp.pipeline.people import create_profile
 from cdp.pipeline.write_traits import TraitWrite, delete_trait, set_traits
 from cdp.profiles.models import Profile
-from cdp.profiles.people import person_of
 from cdp.traits.golden import golden
 from tests.sending import message, send
 
@@ -117,16 +116,6 @@ def test_what_a_person_sets_wins_over_what_streams_in(ada: Profile):
     set_traits(ada.public_id, [TraitWrite("city", "Kaunas")], source=api_source())
     send(message("identify", userId="ada", traits={"city": "Riga"}))
     assert golden(ada.pk).values["city"].value == "Kaunas"
-
-
-def test_a_deleted_person_is_gone_from_every_table(ada: Profile):
-    send(message("page", anonymousId="x"), message(userId="ada", anonymousId="x"))
-    assert delete_person(ada.public_id, actor="test") == 2
-    with pytest.raises(NotFound):
-        person_of(ada.public_id)
-    assert find_person("email", "ada@old.example") is None
-    send(message(userId="ada"))
-    assert find_person("user_id", "ada") != ada
 
 
 def test_rule_13_where_only_verified_values_find(ada: Profile):

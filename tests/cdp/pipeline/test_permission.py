@@ -15,8 +15,8 @@ from cdp.core.clock import now_us
 from cdp.core.errors import Invalid
 from cdp.pipeline.lease import forget_lease
 from cdp.pipeline.merge import merge_people, unmerge
-from cdp.pipeline.people import delete_person
 from cdp.pipeline.state_consent import state_consents
+from cdp.privacy.erase import delete_at_once
 from cdp.profiles.models import Profile
 from cdp.profiles.people import fragments_at
 from cdp.segments.audience import audience_after, audience_pages, audience_size
@@ -153,7 +153,7 @@ class TestAsking(TestCase):
 
     def test_who_is_not_there_allows_nothing(self) -> None:
         ada = make.profile()
-        delete_person(ada.public_id, actor="test")
+        delete_at_once([ada], actor="test")
         assert may_use(ada.public_id, "ANALYTICS_TRACKING", now=now_us()) is False
 
     def test_a_purpose_that_is_none(self) -> None:

@@ -14,7 +14,7 @@ from cdp.history.export import flush
 from cdp.history.reading import database
 from cdp.identities.lookup import find_person
 from cdp.pipeline.merge import merge_people
-from cdp.pipeline.people import delete_person
+from cdp.privacy.erase import delete_at_once
 from cdp.profiles.models import Profile
 from cdp.scoring.following import follow_computed
 from cdp.scoring.refresh import refresh_computed, sweep_computed
@@ -196,7 +196,7 @@ def test_of_deleted_people_nothing_is_left():
     send(message("track", event="Order Completed", userId="a"), message("track", event="Order Completed", userId="b"))
     follow_computed()
     a, b = find_person("user_id", "a"), find_person("user_id", "b")
-    delete_person(a.public_id, actor="test")
+    delete_at_once([a], actor="test")
     assert kept() == {("orders", b.pk): 1}
     # what a pass that was under way wrote afterwards goes with the next one
     ComputedValue.objects.create(trait=ComputedTrait.objects.get(), person_id=a.pk, value="1", computed_at=0)

@@ -5,7 +5,7 @@ import pytest
 from cdp.core.clock import DAY, iso, now_us
 from cdp.history.export import flush
 from cdp.identities.lookup import find_person
-from cdp.pipeline.people import delete_person
+from cdp.privacy.erase import delete_at_once
 from tests.calling import Api, without
 from tests.cdp.lake.measures.oracle import name_of, score
 from tests.sending import message, send
@@ -123,7 +123,7 @@ def test_nobody_yet():
 
 
 def test_lifecycle_of_everybody(api):
-    delete_person(find_person("user_id", "u11").public_id, actor="test")
+    delete_at_once([find_person("user_id", "u11")], actor="test")
     _, found = api.get("segments/lifecycle")
     sizes = {row["stage"]: row["people"] for row in found["stages"]}
     first = [told["ago"] + told["orders"] - 1 for user, told in BUYERS.items() if user != "u11"]

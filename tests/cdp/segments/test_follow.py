@@ -9,7 +9,7 @@ from cdp.consents.models import ConsentRecord
 from cdp.core.clock import DAY, HOUR, MINUTE, SECOND, iso, now_us
 from cdp.identities.lookup import find_person
 from cdp.pipeline.merge import merge_people, unmerge
-from cdp.pipeline.people import delete_person
+from cdp.privacy.erase import delete_at_once
 from cdp.profiles.models import Merge, Profile
 from cdp.segments import follow as following
 from cdp.segments.definition import ask_for_sweep, define
@@ -179,11 +179,11 @@ def test_the_deleted_leave_a_dynamic_segment_at_once() -> None:
     alice, bob = identify("alice", plan="pro"), identify("bob", plan="pro")
     segment = a_rule("pros", PRO)
     follow()
-    delete_person(_public(bob), actor="user:1")
+    delete_at_once([Profile.objects.get(pk=bob)], actor="user:1")
     assert members(segment) == [alice]
     follow()
     assert members(segment) == [alice]
-    assert changes(segment)[2:] == [(bob, "left", "deleted")]
+    assert changes(segment) == [(alice, "entered", "initial"), (bob, "left", "deleted")]
 
 
 def test_segments_that_refer_to_segments_follow_in_one_pass() -> None:

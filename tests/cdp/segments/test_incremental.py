@@ -12,9 +12,11 @@ from cdp.core.clock import now_us
 from cdp.history.export import flush
 from cdp.history.tail import forget_tail
 from cdp.identities.lookup import find_person
+from cdp.identities.models import SuppressedIdentifier
 from cdp.pipeline.lease import forget_lease
 from cdp.pipeline.merge import merge_people, unmerge
-from cdp.pipeline.people import delete_person
+from cdp.privacy.erase import delete_at_once
+from cdp.privacy.lift import lift_suppression
 from cdp.profiles.models import Merge, Profile
 from cdp.segments.definition import define
 from cdp.segments.evaluate import evaluate
@@ -73,7 +75,9 @@ def perform_on(kind: str, one: Profile | None, given_: list[Any]) -> None:
     if one is None:
         return
     if kind == "delete":
-        delete_person(one.public_id, actor="test")
+        delete_at_once([one], actor="test")
+        for row in SuppressedIdentifier.objects.filter(lifted_at=None):
+            lift_suppression(row, actor="test", why="may come back")
     elif kind == "list":
         vip = Segment.objects.get(key="vip")
         if given_[0]:
@@ -85,14 +89,19 @@ def perform_on(kind: str, one: Profile | None, given_: list[Any]) -> None:
 
 
 def replayed(segment: Segment) -> list[int]:
-    """Whoever is in after all that the outbox tells; every entry and exit must be one."""
+    """Whoever is in after all that the outbox tells; every entry and exit must be one.
+
+    Of the erased it tells that they left, and nothing of what was before.
+    """
     inside: set[int] = set()
-    for person_id, change in (
-        MembershipChange.objects.filter(segment=segment).order_by("id").values_list("person_id", "change")
+    for person_id, change, cause in (
+        MembershipChange.objects.filter(segment=segment).order_by("id").values_list("person_id", "change", "cause")
     ):
         if change == "entered":
             assert person_id not in inside
             inside.add(person_id)
+        elif cause == "deleted":
+            assert person_id not in inside
         else:
             inside.remove(person_id)
     return sorted(inside)

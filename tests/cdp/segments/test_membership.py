@@ -4,7 +4,7 @@ import pytest
 
 from cdp.core.errors import Conflict
 from cdp.pipeline.merge import merge_people, unmerge
-from cdp.pipeline.people import delete_person
+from cdp.privacy.erase import delete_at_once
 from cdp.segments.follow import follow
 from cdp.segments.generations import Cause
 from cdp.segments.membership import add_members, remove_members, replace
@@ -85,13 +85,13 @@ def test_the_deleted_leave_at_once() -> None:
     alice, bob = some_people(2)
     add_members(vip, ids([alice, bob]), actor="user:1")
     add_members(other, ids([bob]), actor="user:1")
-    delete_person(bob.public_id, actor="user:1")
+    delete_at_once([bob], actor="user:1")
     assert (members(vip), members(other)) == ([alice.pk], [])
-    assert changes(vip)[2:] == [(bob.pk, "left", "deleted")]
+    assert changes(vip) == [(alice.pk, "entered", "manual"), (bob.pk, "left", "deleted")]
     assert not Membership.objects.filter(person_id=bob.pk).exists()
     assert not ListedProfile.objects.filter(profile_id=bob.pk).exists()
     follow()
-    assert (members(vip), MembershipChange.objects.count()) == ([alice.pk], 5)
+    assert (members(vip), MembershipChange.objects.count()) == ([alice.pk], 3)
 
 
 def test_who_is_deleted_while_a_generation_is_written_does_not_stay() -> None:
@@ -100,7 +100,7 @@ def test_who_is_deleted_while_a_generation_is_written_does_not_stay() -> None:
     (bob,) = some_people(1)
     ListedProfile.objects.create(segment=vip, profile_id=bob.pk, added_at=0)
     Membership.objects.create(segment=vip, person_id=bob.pk, from_gen=1, entered_at=0)
-    delete_person(bob.public_id, actor="user:1")
+    delete_at_once([bob], actor="user:1")
     Segment.objects.update(generation=1, size=1)
     Membership.objects.get_or_create(segment=vip, person_id=bob.pk, from_gen=1, entered_at=0)
     follow()

@@ -125,6 +125,7 @@ def test_the_vocabulary(api):
         "code": "MARKETING_EMAIL",
         "name": "Marketing by e-mail",
         "group": "marketing",
+        "alsoCalled": [],
         "description": "",
         "unknown": "deny",
         "builtin": True,
