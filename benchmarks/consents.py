@@ -30,7 +30,8 @@ _FILL = (
     ),
     (
         "merges",
-        """insert into profiles_merge (public_id, target_id, source_id, cause, strategy, active, created_at, fence, actor)
+        """insert into profiles_merge
+             (public_id, target_id, source_id, cause, strategy, active, created_at, fence, actor)
            select md5('m' || n)::uuid, n - 1, n, 'inference', 'rule', true, %(profiles)s + n, 0, ''
            from generate_series(10, %(profiles)s, 10) n""",
     ),
