@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from django.db import connections
 
 from cdp.core.bulk import Database
-from cdp.pipeline.spool import append_spooled, open_spool, spool_beside
+from cdp.pipeline.spool import append_spooled, open_spool, pass_moved, spool_beside
 from cdp.pipeline.writer import Kept, Refused, append, collect
 
 WAIT = 5
@@ -55,6 +55,11 @@ class SqliteConnection:
             self._connection = open_spool(spool_beside(path))
         except sqlite3.Error:
             self._main.close()
+            raise
+        try:
+            self._when_free(lambda: pass_moved(self._connection, self._main))
+        except sqlite3.Error:
+            self.close()
             raise
         self._database = Database(self._connection, postgres=False)
 

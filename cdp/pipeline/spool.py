@@ -47,7 +47,9 @@ _REFUSAL = Table(
 _CHUNK = 5_000
 _MESSAGES = """
     select id, digest, source_id, received, body from pipeline_inboxmessage where id > ? order by id limit ?"""
-_REFUSALS = "select id, digest, source_id, received, stage, status, code, reason, body from refusal where id > ?"
+_REFUSALS = """
+    select id, digest, source_id, received, stage, status, code, reason, body from refusal
+    where id > ? order by id limit ?"""
 _FEW = 500
 _FREE_PAGES = 1_000
 
@@ -70,7 +72,7 @@ def open_spool(path: Path) -> sqlite3.Connection:
         spool.execute("pragma auto_vacuum=INCREMENTAL")
         for pragma in _PRAGMAS:
             spool.execute(f"pragma {pragma}")
-        if not spool.execute("select 1 from sqlite_master where name = 'spool'").fetchone():
+        if not _name(spool):
             spool.execute("pragma busy_timeout=5000")
             spool.executescript(_MAKE)
             spool.execute("pragma busy_timeout=0")
@@ -86,45 +88,64 @@ def append_spooled(spool: Database, rows: Sequence[Kept], refusals: Sequence[Ref
     spool.insert(_REFUSAL, refusals)
 
 
+def pass_moved(spool: sqlite3.Connection, main: sqlite3.Connection) -> None:
+    """Let no number come again that the main database has moved already: the file may be an older copy of itself."""
+    for table, column in (("pipeline_inboxmessage", "message"), ("refusal", "refusal")):
+        mark = main.execute(f"select {column} from pipeline_spoolmark where name = ?", (_name(spool),)).fetchone()
+        spool.execute(
+            "insert into sqlite_sequence select ?, 0 where ? not in (select name from sqlite_sequence)", [table] * 2
+        )
+        spool.execute("update sqlite_sequence set seq = max(seq, ?) where name = ?", (mark[0] if mark else 0, table))
+
+
 def collect_spool() -> int:
     """Move what the door has left into the inbox and the quarantine; returns how many messages.
 
     In transactions of 5,000 rows, or in the one that is open; then they leave the spool when that one is committed.
+    Raises what Django raises for a database.
     """
     path = spool_path()
     if path is None or not path.exists():
         return 0
-    with closing(_reader(path)) as spool:
-        if not spool.execute("select 1 from sqlite_master where name = 'spool'").fetchone():
-            return 0  # the door is making it this moment
-        name = spool.execute("select name from spool").fetchone()[0]
+    with connection.wrap_database_errors, closing(_reader(path)) as spool:
+        name = _name(spool)
         moved = message = refusal = 0
-        while True:
+        while name:
             messages = spool.execute(_MESSAGES, (message, _CHUNK)).fetchall()
-            refusals = spool.execute(f"{_REFUSALS} order by id limit ?", (refusal, _CHUNK)).fetchall()
+            refusals = spool.execute(_REFUSALS, (refusal, _CHUNK)).fetchall()
             if not messages and not refusals:
                 break
             message, refusal = _last(messages, message), _last(refusals, refusal)
-            with connection.wrap_database_errors, transaction.atomic():
+            with transaction.atomic():
                 moved += _move(name, messages, refusals)
                 transaction.on_commit(partial(_delete, path, message, refusal))
         return moved
 
 
 def spooled() -> tuple[int, int | None]:
-    """About how many messages wait in the spool, and when (µs) the first of them was received."""
+    """About how many messages wait in the spool, and when (µs) the first of them was received.
+
+    Raises what Django raises for a database.
+    """
     path = spool_path()
     if path is None or not path.exists():
         return 0, None
-    with closing(_reader(path)) as spool:
-        if not spool.execute("select 1 from sqlite_master where name = 'spool'").fetchone():
+    with connection.wrap_database_errors, closing(_reader(path)) as spool:
+        if not _name(spool):
             return 0, None
-        edges = "select min(id), max(id) from pipeline_inboxmessage"
-        first, last = spool.execute(edges).fetchone()
+        first, last = spool.execute("select min(id), max(id) from pipeline_inboxmessage").fetchone()
         if first is None:
             return 0, None
         row = spool.execute("select received from pipeline_inboxmessage where id = ?", (first,)).fetchone()
         return last - first + 1, None if row is None else row[0]
+
+
+def _name(spool: sqlite3.Connection) -> str:
+    """What the file is called in the marks; empty while the door is making it this moment."""
+    if not spool.execute("select 1 from sqlite_master where name = 'spool'").fetchone():
+        return ""
+    name: str = spool.execute("select name from spool").fetchone()[0]
+    return name
 
 
 def _reader(path: Path) -> sqlite3.Connection:

@@ -130,6 +130,27 @@ def test_a_new_file_is_not_taken_for_the_one_that_was_lost(door: SqliteConnectio
     assert (collect_spool(), len(waiting())) == (1, 3)
 
 
+def test_an_older_copy_of_the_file_loses_nothing_that_comes_later(door: SqliteConnection, source: SourceRef):
+    """As when both files come back from a backup, of which this one was made first."""
+    path = spool_path()
+    assert path is not None
+    door.write(rows(source, "a", "b"), [refusal(source, "x")])
+    with closing(sqlite3.connect(path)) as spool:
+        spool.execute("pragma wal_checkpoint(truncate)")
+    before = path.with_suffix(".before")
+    shutil.copy(path, before)
+    door.write(rows(source, "c", "d", "e"), [refusal(source, "y")])
+    assert collect_spool() == 5
+    door.close()
+    with closing(sqlite3.connect(before)) as old, closing(sqlite3.connect(path)) as spool:
+        old.backup(spool)
+    with closing(SqliteConnection(connection.settings_dict["NAME"])) as again:
+        later = rows(source, "f")
+        again.write(later, [refusal(source, "z")])
+    assert (collect_spool(), waiting()[5:], left()) == (1, [later[0].digest], [0, 0])
+    assert QuarantinedMessage.objects.count() == 3
+
+
 def test_two_who_collect_at_once_move_each_message_once(door: SqliteConnection, source: SourceRef):
     sent = rows(source, *(f"u{n}" for n in range(12_000)))
     door.write(sent, [])
