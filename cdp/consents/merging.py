@@ -9,26 +9,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from cdp.consents.fold import Join, Said, at_odds, joined
+from cdp.consents.rows import RECORDS
 from cdp.consents.state import OF_PEOPLE, OWNED, Found
-from cdp.core.bulk import Database, Table
+from cdp.core.bulk import Database
 from cdp.core.ids import uuid7
-
-RECORDS = Table(
-    "consents_consentrecord",
-    {
-        "public_id": "uuid",
-        "profile_id": "bigint",
-        "type": "text",
-        "granted": "boolean",
-        "at": "bigint",
-        "recorded_at": "bigint",
-        "expires_at": "bigint",
-        "source": "text",
-        "cause": "text",
-        "merge": "uuid",
-        "body": "bytea",
-    },
-)
 
 
 def restrict_consents(db: Database, merges: Sequence[tuple[uuid.UUID, int, int]], *, now: int) -> None:
@@ -56,7 +40,9 @@ def restrict_consents(db: Database, merges: Sequence[tuple[uuid.UUID, int, int]]
         for kind in sorted(one.keys() & other.keys()):
             if at_odds(one[kind], other[kind], at=now):
                 allowing = target if one[kind].allows(now) else source
-                rows.append((uuid7(now), allowing, kind, False, now, now, None, "merge", "merge", public_id, None))
+                rows.append(
+                    (uuid7(now), allowing, kind, False, now, now, None, "merge", "merge", public_id, None, None)
+                )
         said[first] = joined(one, other, Join(now, 0, target, source))
         group[second] = first
     db.insert(RECORDS, rows)

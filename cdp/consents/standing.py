@@ -14,27 +14,11 @@ from typing import Any
 
 from cdp.consents.carried import CARRIED, Carried
 from cdp.consents.fold import Join, Said, Statement, at_odds, joined
+from cdp.consents.rows import RECORDS
 from cdp.consents.state import ALONE, JOIN, MERGED, OWNED, STATEMENT, Found
-from cdp.core.bulk import Database, Table
+from cdp.core.bulk import Database
 from cdp.core.ids import uuid7
 
-_RECORDS = Table(
-    "consents_consentrecord",
-    {
-        "public_id": "uuid",
-        "profile_id": "bigint",
-        "type": "text",
-        "granted": "boolean",
-        "at": "bigint",
-        "recorded_at": "bigint",
-        "expires_at": "bigint",
-        "source": "text",
-        "cause": "text",
-        "merge": "uuid",
-        "event": "bytea",
-        "body": "bytea",
-    },
-)
 _SAID = f"""select * from (
     with asked as (select cast(? as bigint) as now){{purposes}},
          part as (select id, person_id from profiles_profile where person_id {{{{in}}}}),
@@ -189,7 +173,7 @@ class Standings:
 
     def write(self, db: Database) -> None:
         """Write the rows of the batch: one statement."""
-        db.insert(_RECORDS, self._rows)
+        db.insert(RECORDS, self._rows)
 
     def _told(self, person: int, purpose: str) -> int:
         """When the person last spoke of the purpose; 0: never."""
