@@ -14,6 +14,7 @@ from cdp.history.compact import compact_events, compact_people_table
 from cdp.history.erase import erase_deleted
 from cdp.history.export import Flushed, flush
 from cdp.history.old_events import Wanted, old_events
+from cdp.history.old_people import versions_of
 from cdp.history.purge import purge_hot_events
 from cdp.history.tables import open_table, store_id
 from cdp.history.tail import forget_tail
@@ -98,6 +99,7 @@ def test_flush_read_compact_purge_and_erase_in_a_bucket(bucket, settings):
 
     bob = find_person("user_id", "bob")
     assert bob is not None
+    assert [version.values for version in versions_of([bob.pk])] == [{"plan": "free"}]
     delete_person(bob.public_id, actor="user:1")
     assert erase_deleted() > 0
     store = store_id()
