@@ -27,16 +27,22 @@ def open_table(kind: Kind, *, store: uuid.UUID) -> LakeTable | None:
     return LakeTable.open(settings.LAKE_URL, kind, store=str(store))
 
 
-def table_to_write(kind: Kind, *, store: uuid.UUID) -> LakeTable:
-    """The table as it is now, made if there never was one. Under its lease. Raises ForeignLake, LakeLost."""
+def table_to_read(kind: Kind, *, store: uuid.UUID) -> LakeTable | None:
+    """The table as it is now; None if there never was one. Raises ForeignLake, LakeLost."""
     found = open_table(kind, store=store)
-    if found is not None:
-        return found
-    if LakeState.objects.filter(pk=kind.name, position__isnull=False).exists():
+    if found is None and LakeState.objects.filter(pk=kind.name, position__isnull=False).exists():
         raise LakeLost(
             f"The table {kind.name} of the lake at {settings.LAKE_URL} is gone. Restore it, or make it anew from what"
             " the operational store has: manage.py lake rebuild"
         )
+    return found
+
+
+def table_to_write(kind: Kind, *, store: uuid.UUID) -> LakeTable:
+    """The table as it is now, made if there never was one. Under its lease. Raises ForeignLake, LakeLost."""
+    found = table_to_read(kind, store=store)
+    if found is not None:
+        return found
     schema = events_schema() if kind is EVENTS else people_schema(wanted_columns().values())
     LakeTable.create(settings.LAKE_URL, kind, schema, store=str(store))
     return table_to_write(kind, store=store)

@@ -15,10 +15,13 @@ from cdp.lake.errors import ForeignLake, Overtaken
 if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import DeltaTable
+    from pyarrow.fs import FileSystem
 
 _KEPT_HOURS = 1
 _CHECKPOINT_EVERY = 20
 _MAX_ROW_GROUP = 200_000
+_IMPATIENT = {"connect_timeout": "5s", "retry_timeout": "15s", "max_retries": "3"}
+"""While a store says which files it has no other thread of the process runs: that may not last long."""
 _DELTAS = ("id", "ts", "received", "version", "at", "created")
 
 
@@ -220,6 +223,16 @@ class LakeTable:
             return self._table.to_pyarrow_dataset()
         return self._table.to_pyarrow_dataset(partitions=[(self.kind.partition, "in", list(parts))])
 
+    def storage(self) -> "FileSystem":
+        """Everything that is stored below the table, whether a state needs it or not; its root is the table's."""
+        from deltalake.fs import DeltaStorageHandler
+        from pyarrow.fs import LocalFileSystem, PyFileSystem, SubTreeFileSystem
+
+        root = self._table.table_uri
+        if _is_remote(root):
+            return PyFileSystem(DeltaStorageHandler(root, _IMPATIENT))
+        return SubTreeFileSystem(_local(root), LocalFileSystem())
+
     def _nothing(self) -> "pa.Table":
         import pyarrow as pa
 
@@ -278,13 +291,18 @@ def _is_remote(place: str) -> bool:
 
 def _place(root: str, path: str) -> str:
     """Where an engine finds a file of the table: a path on this machine, or an address in the object store."""
-    from urllib.parse import unquote, urlsplit
+    from urllib.parse import unquote
 
     if "://" in path:
         return path
-    if root.startswith("file://"):
-        root = unquote(urlsplit(root).path)
-    return f"{root.rstrip('/')}/{unquote(path)}"
+    return f"{_local(root).rstrip('/')}/{unquote(path)}"
+
+
+def _local(root: str) -> str:
+    """The path of an address on this machine; any other address as it is."""
+    from urllib.parse import unquote, urlsplit
+
+    return unquote(urlsplit(root).path) if root.startswith("file://") else root
 
 
 def _plain(field: "pa.Field") -> "pa.Field":

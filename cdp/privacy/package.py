@@ -23,6 +23,7 @@ from cdp.core.ids import uuid7
 from cdp.pipeline.lease import exclusive
 from cdp.privacy.models import AccessPackage, PrivacyRequest
 from cdp.privacy.package_file import SealedWriter, new_key, unsealed
+from cdp.privacy.package_page import Written
 from cdp.privacy.package_part import Subject
 from cdp.privacy.package_parts import parts_of_package
 from cdp.privacy.package_zip import Progress, Sink, write_zip
@@ -91,8 +92,8 @@ def make_package(
 
 def write_package(
     person: Profile, out: Sink, *, actor: str, why: str, kind: str = "access", progress: Progress
-) -> dict[str, int]:
-    """Write the zip in clear to `out`, for whoever runs the command; part → number of records. One audit entry."""
+) -> Written:
+    """Write the zip in clear to `out`, for whoever runs the command; returns what it has. One audit entry."""
     parts = parts_of_package(portable=kind == "portability")
     subject = Subject.of(person.person, now=now_us())
     record_change(

@@ -1,7 +1,7 @@
 """The page of a package for people: one file, without script and without anything from elsewhere."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 from django.template.loader import render_to_string
 from django.utils.html import escape
@@ -14,6 +14,13 @@ from cdp.privacy.package_part import Part, Record, Subject
 MOST_ROWS = 1_000
 """Rows of a part that the page shows: a telephone opens it. The files beside it have all."""
 _DEEP = 20
+
+
+class Written(NamedTuple):
+    """Part → number of records, and part → why it is not complete, of those that are not."""
+
+    counts: dict[str, int]
+    missing: dict[str, str]
 
 
 class PageWriter:
@@ -39,17 +46,18 @@ class PageWriter:
             )
             self._spool.write(f"<tr>{''.join(cells)}</tr>\n".encode())
 
-    def end(self, part: Part, count: int) -> None:
-        """That was all of `part`: `count` records."""
-        self._write("privacy/package_part_end.html", {"part": part, "count": count, "more": count - self._shown})
+    def end(self, part: Part, count: int, missing: str) -> None:
+        """That was all of `part`: `count` records, and why there are no more (blank: they are all)."""
+        more = count - self._shown
+        self._write("privacy/package_part_end.html", {"part": part, "count": count, "more": more, "missing": missing})
 
-    def written(self, subject: Subject, parts: Sequence[Part], counts: Mapping[str, int]) -> Iterator[bytes]:
+    def written(self, subject: Subject, parts: Sequence[Part], found: Written) -> Iterator[bytes]:
         """The page."""
         about = {
             "made_at": _time(iso(subject.now)),
             "portable": self._kind == "portability",
             "person": str(subject.person.public_id),
-            "contents": [(part, counts[part.name]) for part in parts],
+            "contents": [(part, found.counts[part.name], part.name in found.missing) for part in parts],
         }
         yield render_to_string("privacy/package.html", about).encode()
         yield from self._spool.read()

@@ -43,12 +43,16 @@ class Record(msgspec.Struct, frozen=True, rename="camel"):
     """The base of what a package says of one thing. Times are ISO 8601 in UTC, null where there is none."""
 
 
+class Missing(Exception):
+    """The rest of a part cannot be read; says why to the person, in a sentence of ours."""
+
+
 @dataclass(frozen=True)
 class Part:
     """`name` is the key in data.json and the name of the CSV file; `columns` are the fields that the page shows.
 
     `given` says that the person gave it or did it, so that it is portable; the rest was made of that here. `tables` are
-    the models (app_label.Model) that the records come from.
+    the models (app_label.Model) that the records come from. `rows` may raise Missing: then the package says so.
     """
 
     name: str

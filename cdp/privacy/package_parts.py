@@ -12,12 +12,13 @@ from cdp.privacy.package_messages import MESSAGE_PARTS
 from cdp.privacy.package_part import Part
 from cdp.privacy.package_person import PERSON_PARTS
 from cdp.privacy.package_records import RECORD_PARTS
+from cdp.privacy.package_versions import VERSION_PARTS
 
 
 def parts_of_package(*, portable: bool = False) -> list[Part]:
     """Every part; `portable`: those alone that the person gave."""
     others: list[Part] = [import_string(name) for name in settings.PACKAGE_PARTS]
-    parts = [*PERSON_PARTS, *ACTIVITY_PARTS, *MESSAGE_PARTS, *GROUP_PARTS, *others, *RECORD_PARTS]
+    parts = [*PERSON_PARTS, *VERSION_PARTS, *ACTIVITY_PARTS, *MESSAGE_PARTS, *GROUP_PARTS, *others, *RECORD_PARTS]
     return [part for part in parts if part.given or not portable]
 
 

@@ -16,8 +16,8 @@ import msgspec
 from cdp.core.clock import iso
 from cdp.core.json import encode
 from cdp.privacy.package_file import Spool
-from cdp.privacy.package_page import PageWriter
-from cdp.privacy.package_part import Part, Record, Subject
+from cdp.privacy.package_page import PageWriter, Written
+from cdp.privacy.package_part import Missing, Part, Record, Subject
 
 FORMAT = "porta-futuri-package"
 VERSION = 1
@@ -44,24 +44,27 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 def write_zip(
     out: Sink, subject: Subject, parts: Sequence[Part], *, kind: str, folder: Path, progress: Progress
-) -> dict[str, int]:
-    """Write the zip to `out` and return part → number of records. What has to wait lies sealed in `folder`."""
+) -> Written:
+    """Write the zip to `out` and return what it has. What has to wait lies sealed in `folder`."""
     with ExitStack() as stack, ZipFile(out, "w", ZIP_DEFLATED) as archive:
         tables = {part.name: stack.enter_context(Spool(folder)) for part in parts}
         page = PageWriter(stack.enter_context(Spool(folder)), kind=kind)
         with archive.open("data.json", "w", force_zip64=True) as data:
             data.write(_head(subject, kind))
-            counts = _parts(subject, parts, data, tables, page, progress)
-            data.write(b"\n},\n" + b'"counts": ' + encode(counts) + b"\n}\n")
+            found = _parts(subject, parts, data, tables, page, progress)
+            data.write(b"\n},\n" + b'"counts": ' + encode(found.counts))
+            data.write(b',\n"missing": ' + encode(found.missing) + b"\n}\n")
         archive.writestr("schema.json", msgspec.json.format(encode(schema(parts)), indent=1))
         with archive.open("index.html", "w", force_zip64=True) as html:
-            for piece in page.written(subject, parts, counts):
+            for piece in page.written(subject, parts, found):
                 html.write(piece)
         for part in parts:
             with archive.open(f"csv/{part.name}.csv", "w", force_zip64=True) as table:
                 for piece in tables[part.name].read():
                     table.write(piece)
-    return counts
+        for name, why in found.missing.items():
+            archive.writestr(f"csv/{name}.missing.txt", f"{why}\n")
+    return found
 
 
 def schema(parts: Sequence[Part]) -> dict[str, Any]:
@@ -74,11 +77,17 @@ def schema(parts: Sequence[Part]) -> dict[str, Any]:
     text, ids = {"type": "string"}, {"type": "array", "items": {"type": "string"}}
     person = {"type": "object", "required": ["id", "profileIds"], "properties": {"id": text, "profileIds": ids}}
     numbers = {"type": "object", "additionalProperties": {"type": "integer"}}
+    missing = {
+        "type": "object",
+        "description": "Parts that are not complete, and why",
+        "propertyNames": {"enum": list(properties)},
+        "additionalProperties": text,
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "What is held about one person",
         "type": "object",
-        "required": ["format", "version", "kind", "madeAt", "person", "parts", "counts"],
+        "required": ["format", "version", "kind", "madeAt", "person", "parts", "counts", "missing"],
         "properties": {
             "format": {"const": FORMAT},
             "version": {"const": VERSION},
@@ -87,6 +96,7 @@ def schema(parts: Sequence[Part]) -> dict[str, Any]:
             "person": person,
             "parts": {"type": "object", "required": list(properties), "properties": properties},
             "counts": numbers,
+            "missing": missing,
         },
         "$defs": definitions,
     }
@@ -110,8 +120,8 @@ def _parts(
     tables: Mapping[str, Spool],
     page: PageWriter,
     progress: Progress,
-) -> dict[str, int]:
-    counts = {}
+) -> Written:
+    found = Written({}, {})
     for number, part in enumerate(parts):
         table = tables[part.name]
         names = part.record.__struct_fields__
@@ -119,15 +129,18 @@ def _parts(
         data.write(b",\n" * bool(number) + b'"' + part.name.encode() + b'": [')
         count = 0
         page.begin(part)
-        for record in _counted(part.rows(subject), progress):
-            data.write(b",\n" * bool(count) + encode(record))
-            table.write(_line([_cell(getattr(record, name)) for name in names]))
-            page.add(part, record)
-            count += 1
+        try:
+            for record in _counted(part.rows(subject), progress):
+                data.write(b",\n" * bool(count) + encode(record))
+                table.write(_line([_cell(getattr(record, name)) for name in names]))
+                page.add(part, record)
+                count += 1
+        except Missing as error:
+            found.missing[part.name] = str(error)
         data.write(b"]")
-        page.end(part, count)
-        counts[part.name] = count
-    return counts
+        page.end(part, count, found.missing.get(part.name, ""))
+        found.counts[part.name] = count
+    return found
 
 
 def _counted(records: Iterator[Record], progress: Progress) -> Iterator[Record]:

@@ -22,6 +22,8 @@ from cdp.privacy.proof_scope import Scope
 from cdp.privacy.proof_store import Scanned, scan_store
 from cdp.privacy.receipt import VERSION, check_signature, save_receipt, signed
 
+STEP = "proof"
+"""Under which an erasure says what the scan found."""
 Progress = Callable[[str, int, int], None]
 
 
@@ -42,7 +44,7 @@ def prove(work: Work, *, progress: Progress = lambda *_: None) -> int:
 
     Otherwise the erasures are `partial`, with what is in the way, and every step is due again.
     """
-    if work.problems():
+    if work.problems().keys() - {STEP}:  # what an earlier scan found is looked for again
         _partial(work)
         return 0
     scanned, problem = scan(Scope.of_work(work), progress=progress)
@@ -51,7 +53,7 @@ def prove(work: Work, *, progress: Progress = lambda *_: None) -> int:
         work.again()
         problem = f"Still found: {', '.join(f'{count} in {store}' for store, count in found.items())}."
     if problem:
-        work.failed("proof", problem)
+        work.failed(STEP, problem)
         _partial(work)
         return 0
     types = dict(IdentifierType.objects.values_list("id", "code"))
@@ -62,7 +64,7 @@ def prove(work: Work, *, progress: Progress = lambda *_: None) -> int:
     with transaction.atomic():
         for row in work.erasures:
             row.status, row.ended_at, row.subject = Erasure.Status.DONE, ended, None
-            row.steps = {name: said for name, said in row.steps.items() if name != "proof"}
+            row.steps = {name: said for name, said in row.steps.items() if name != STEP}
         fields = ["status", "ended_at", "subject", "receipt", "steps"]
         Erasure.objects.bulk_update(work.erasures, fields, batch_size=200)
         ids = [row.public_id for row in work.erasures]

@@ -151,6 +151,8 @@ def _how(model: type[models.Model], field: "models.Field[object, object]") -> Ho
     name = label(model, str(field.column))
     if _is_reference(model, field) or (model is Profile and field.primary_key):
         return How.NUMBER
+    if isinstance(field, models.GeneratedField) and field.output_field is not None:
+        field = field.output_field  # what the database computes is decoded like what it computes to
     if isinstance(field, models.ForeignKey):
         return How.FIGURE
     if isinstance(field, models.BinaryField):
@@ -164,8 +166,6 @@ def _how(model: type[models.Model], field: "models.Field[object, object]") -> Ho
             raise Unknown(f"{name} may be a profile's number: say so in REFERENCES, or in OTHER_NUMBERS.")
         return How.FIGURE
     if isinstance(field, _FIGURES):
-        return How.FIGURE
-    if isinstance(field, models.GeneratedField) and isinstance(field.output_field, models.IntegerField):
         return How.FIGURE
     raise Unknown(f"{name} is a {type(field).__name__}: say in cdp.privacy.proof_columns how it is decoded.")
 

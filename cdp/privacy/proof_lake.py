@@ -1,21 +1,20 @@
 """Scanning the lake: every column of every Parquet file that is there, and every entry of the log, decoded."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
-
-from django.conf import settings
 
 from cdp.history.tables import open_table, store_id
-from cdp.lake.delta import EVENTS, PEOPLE, LakeTable
+from cdp.lake.delta import EVENTS, PEOPLE
 from cdp.privacy.proof_scope import Scope
 from cdp.privacy.proof_store import Scanned
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from pyarrow import NativeFile
+    from pyarrow.fs import FileSystem
 
 Progress = Callable[[str, int, int], None]
+_LOG = "_delta_log"
 _NUMBERS = ("profile", "person", "fragments")
 
 
@@ -31,12 +30,13 @@ def scan_lake(scope: Scope, progress: Progress) -> dict[str, Scanned]:
         look = _Look(scope)
         total = sum(file.rows for file in table.files())
         done = 0
-        for batch in _batches(table, kind.name):
+        storage = table.storage()
+        for batch in _batches(storage):
             rows.found += look.batch(batch)
             done += batch.num_rows
             progress(f"lake {kind.name}", min(done, total), total)
         rows.looked = dict.fromkeys((*table.schema.names, kind.partition), "decoded")
-        for text in _log(kind.name):
+        for text in _log(storage):
             log.found += scope.in_text(text)
         log.looked = {"entries and checkpoints": "decoded and searched"}
     return result
@@ -74,44 +74,41 @@ class _Look:
         return 0
 
 
-def _batches(table: LakeTable, name: str) -> "Iterator[pa.RecordBatch]":
-    """The rows of every file in the folder, also of those that no state needs; of a bucket those of the state now."""
+def _batches(storage: "FileSystem") -> "Iterator[pa.RecordBatch]":
+    """The rows of every Parquet file of a table, also of those that no state needs."""
     import pyarrow.parquet as pq
 
-    folder = _folder(name)
-    if folder is None:
-        yield from table.dataset().to_batches()
-        return
-    for path in sorted(folder.rglob("*.parquet")):
-        if "_delta_log" in path.parts:
-            continue
-        try:
-            yield from pq.ParquetFile(path).iter_batches(batch_size=65_536)
-        except FileNotFoundError:  # compacted and swept away meanwhile: the new file has the same rows
-            continue
+    for source in _files(storage, "", lambda path: path.endswith(".parquet") and not path.startswith(_LOG)):
+        yield from pq.ParquetFile(source).iter_batches(batch_size=65_536)
 
 
-def _log(name: str) -> Iterator[str]:
-    """Every entry of the log as text, checkpoints decoded."""
+def _log(storage: "FileSystem") -> Iterator[str]:
+    """Every entry of the log of a table as text, checkpoints decoded."""
     import pyarrow.parquet as pq
 
-    folder = _folder(name)
-    if folder is None:
-        return
-    for path in sorted((folder / "_delta_log").iterdir()):
-        try:
-            if path.suffix == ".parquet":
-                yield from (str(row) for batch in pq.ParquetFile(path).iter_batches() for row in batch.to_pylist())
-            elif path.is_file():
-                yield path.read_text()
-        except FileNotFoundError:
-            continue
+    for source in _files(storage, _LOG, lambda path: path.endswith(".parquet")):
+        yield from (str(row) for batch in pq.ParquetFile(source).iter_batches() for row in batch.to_pylist())
+    for source in _files(storage, _LOG, lambda path: not path.endswith(".parquet")):
+        yield source.read().decode("utf-8", "replace")
 
 
-def _folder(name: str) -> Path | None:
-    """The folder of a table on this machine; None in an object store."""
-    url = settings.LAKE_URL
-    if "://" in url and not url.startswith("file://"):
-        return None
-    root = unquote(urlsplit(url).path) if url.startswith("file://") else url
-    return Path(root) / name
+def _files(storage: "FileSystem", folder: str, wanted: Callable[[str], bool]) -> "Iterator[NativeFile]":
+    """The files below `folder` whose path is `wanted`, opened one by one.
+
+    When one was swept away meanwhile, what took its place is looked for: the list is made until nothing is missing.
+    """
+    from pyarrow.fs import FileSelector, FileType
+
+    seen: set[str] = set()
+    missed = True
+    while missed:
+        missed = False
+        listed = storage.get_file_info(FileSelector(folder, recursive=True))
+        paths = {info.path for info in listed if info.type == FileType.File and wanted(info.path)}
+        for path in sorted(paths - seen):
+            seen.add(path)
+            try:
+                with storage.open_input_file(path) as source:
+                    yield source
+            except FileNotFoundError:
+                missed = True

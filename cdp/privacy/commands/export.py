@@ -35,7 +35,7 @@ def run(options: dict[str, Any], stdout: OutputWrapper) -> None:
         with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
             with Progress(*columns) as bar:
                 task = bar.add_task("records", total=total)
-                counts = write_package(
+                found = write_package(
                     person,
                     out,
                     actor=shell_actor(),
@@ -43,7 +43,7 @@ def run(options: dict[str, Any], stdout: OutputWrapper) -> None:
                     kind="portability" if options["portable"] else "access",
                     progress=lambda count: bar.advance(task, count),
                 )
-                written = sum(counts.values())
+                written = sum(found.counts.values())
                 bar.update(task, total=written, completed=written)
             out.flush()
             os.fsync(out.fileno())
@@ -53,3 +53,5 @@ def run(options: dict[str, Any], stdout: OutputWrapper) -> None:
     finally:
         scratch.unlink(missing_ok=True)
     stdout.write(f"{written} records of {person.public_id} in {path} ({path.stat().st_size:,} bytes).")
+    for name, why in found.missing.items():
+        stdout.write(f"{name}: {why}")

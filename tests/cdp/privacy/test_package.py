@@ -220,7 +220,8 @@ def test_everything_of_the_whole_person_is_in_it(ona):
     text = zipped(ona).read("data.json").decode()
     data = json.loads(text)
     assert data["counts"] == {
-        "profiles": 2, "identifiers": 2, "traits": 3, "consents": 1, "computed": 1, "scores": 3, "events": 2,
+        "profiles": 2, "identifiers": 2, "traits": 3, "consents": 1, "computed": 1, "scores": 3, "versions": 0,
+        "events": 2,
         "sessions": 1, "messages": 0, "merges": 1, "separations": 1, "decisions": 1, "segments": 1, "segmentChanges": 1,
         "lists": 1, "audiences": 1, "lookUps": 1, "requests": 1, "packages": 1, "holds": 1, "accesses": 2,
     }  # fmt: skip

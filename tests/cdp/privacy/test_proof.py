@@ -17,7 +17,7 @@ from cdp.core.errors import Invalid
 from cdp.identities.models import BlockedValue
 from cdp.pipeline.lease import database
 from cdp.pipeline.message import Envelope, seal
-from cdp.privacy.erase import erase_person
+from cdp.privacy.erase import continue_erasures, erase_person
 from cdp.privacy.erase_subject import open_trace
 from cdp.privacy.models import PrivacyRequest
 from cdp.privacy.opened import readable
@@ -157,3 +157,19 @@ def test_strings_of_a_sealed_body_stand_alone() -> None:
     assert readable(packed) == f'{{"email":"{long}","n":[1,"ada@example.com"]}}'
     assert readable(b'["a"]') == '["a"]'
     assert readable(b"\xff\xfe plain") == "\ufffd\ufffd plain"
+
+
+def test_an_erasure_that_the_scan_refused_is_done_once_nothing_is_found() -> None:
+    population()
+    ada = person("user-ada")
+    _plant_text(ada.pk, str(ada.public_id))
+    row = erase_person(ada, request=None, actor="test")
+    assert (row.status, row.steps["proof"]["problem"]) == ("partial", "Still found: 1 in identities_blockedvalue.")
+    assert continue_erasures(at_once=True) == 0
+    BlockedValue.objects.filter(value="spam.example").delete()
+    assert continue_erasures(at_once=True) == 1
+    row.refresh_from_db()
+    assert (row.status, row.subject, "proof" in row.steps) == ("done", None, False)
+    assert row.receipt is not None
+    assert row.receipt["erased"]["events_event"] == 3
+    assert verify_receipt(row.receipt).holds
