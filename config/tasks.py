@@ -16,6 +16,7 @@ _log = logging.getLogger(__name__)
 _processing = threading.Lock()
 _building = threading.Lock()
 _carrying = threading.Lock()
+_preparing = threading.Lock()
 _again = threading.Event()
 _REMIND_SECONDS = 600
 _told_at = -_REMIND_SECONDS * 1.0
@@ -270,9 +271,10 @@ def send_callbacks() -> int:
 
 @app.task(name="tend_requests")
 def tend_requests() -> None:
-    """Send what requests of people have to mail, tell officers of deadlines, have carried out what was begun."""
+    """Send what requests of people have to mail, tell officers of deadlines, have done what was begun."""
     from cdp.privacy.alerts import alert_officers
     from cdp.privacy.carrying import begun
+    from cdp.privacy.package_making import packages_wait
     from cdp.privacy.request_mail import send_waiting
 
     close_old_connections()
@@ -280,6 +282,22 @@ def tend_requests() -> None:
     alert_officers(now_us())
     if not _carrying.locked() and begun().exists():
         nudge("carry_out_requests")
+    if not _preparing.locked() and packages_wait():
+        nudge("prepare_packages")
+
+
+@app.task(name="prepare_packages")
+def prepare_packages() -> int:
+    """Make the access packages that were asked for, beside everything else: it may take long; returns how many."""
+    from cdp.privacy.package_making import prepare_packages as prepare
+
+    close_old_connections()
+    if not _preparing.acquire(blocking=False):
+        return 0
+    try:
+        return prepare()
+    finally:
+        _preparing.release()
 
 
 @app.task(name="carry_out_requests")

@@ -135,6 +135,8 @@ API: dict[str, Any] = {
     "privacy/requests/<str:request_id>/files/<str:file_id>": request_files.RequestFile,
     # Legal holds
     "gdpr/delete/<str:profile_id>": erasures.DeletePerson,
+    "privacy/packages/<str:package_id>": packages.OnePackage,
+    "privacy/packages/<str:package_id>/retry": packages.RetryPackage,
     "privacy/erasures": erasures.Erasures,
     "privacy/erasures/<str:erasure_id>": erasures.OneErasure,
     "privacy/erasures/<str:erasure_id>/receipt": erasures.ErasureReceipt,

@@ -125,6 +125,8 @@ ROUTES: dict[str, tuple[str, str]] = {
     "GET consents/<str:customer_id>/history": ("read", ""),
     "POST privacy/consent": ("write", ""),
     "POST gdpr/delete/<str:profile_id>": ("erase", ""),
+    "GET privacy/packages/<str:package_id>": ("read_privacy", ""),
+    "POST privacy/packages/<str:package_id>/retry": ("take_out", ""),
     "GET privacy/erasures": ("read_privacy", ""),
     "POST privacy/erasures": ("erase", ""),
     "GET privacy/erasures/<str:erasure_id>": ("read_privacy", ""),

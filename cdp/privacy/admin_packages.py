@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin import display
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.defaultfilters import filesizeformat
 from django.template.response import TemplateResponse
@@ -17,9 +17,10 @@ from django.utils.safestring import SafeString
 from cdp.access.admin_pages import ReadOnlyAdmin, moment
 from cdp.access.rights import rights_of
 from cdp.core.clock import now_us
-from cdp.core.errors import NotFound
+from cdp.core.errors import Conflict, NotFound
 from cdp.privacy.api.packages import package_file
 from cdp.privacy.models import AccessPackage
+from cdp.privacy.package_making import try_again
 
 
 @admin.register(AccessPackage)
@@ -50,10 +51,19 @@ class AccessPackageAdmin(ReadOnlyAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """What is known of a package, and the button that downloads it."""
+        """What is known of a package, and the button that downloads it, or has it made again when that failed."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         row = get_object_or_404(AccessPackage, pk=object_id if object_id.isdecimal() else 0)
+        if request.method == "POST":
+            if not _may_download(request):
+                raise PermissionDenied
+            try:
+                try_again(row, actor=rights_of(request).actor)
+                messages.info(request, "The worker prepares it within seconds.")
+            except Conflict as error:
+                messages.warning(request, error.message)
+            return HttpResponseRedirect(request.path)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -63,8 +73,8 @@ class AccessPackageAdmin(ReadOnlyAdmin):
             "state": self.state(row),
             "whose": self.whose(row),
             "answers": self.answers(row),
-            "size": filesizeformat(row.size),
-            "until": moment(row.expires_at),
+            "size": self.shown_size(row),
+            "until": moment(row.expires_at) if row.status == AccessPackage.Status.READY else "–",
             "fetched": self.fetched(row),
             "there": row.key is not None and row.expires_at > now_us(),
             "may_download": _may_download(request),
@@ -78,7 +88,7 @@ class AccessPackageAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        package = get_object_or_404(AccessPackage, pk=number, expires_at__gt=now_us())
+        package = get_object_or_404(AccessPackage, pk=number, expires_at__gt=now_us(), key__isnull=False)
         try:
             return package_file(package, actor=rights_of(request).actor, why="downloaded in the console")
         except NotFound as error:
@@ -92,6 +102,10 @@ class AccessPackageAdmin(ReadOnlyAdmin):
     @display(description="Link")
     def state(self, row: AccessPackage) -> SafeString:
         """Whether it can still be fetched."""
+        if row.status == AccessPackage.Status.PREPARING:
+            return format_html('<span class="pf-tag">being prepared</span>')
+        if row.status == AccessPackage.Status.FAILED:
+            return format_html('<span class="pf-tag pf-bad">failed</span>')
         if row.key is None or row.expires_at <= now_us():
             return format_html('<span class="pf-tag">expired</span>')
         return format_html('<span class="pf-tag pf-good">until {}</span>', moment(row.expires_at))
@@ -113,7 +127,7 @@ class AccessPackageAdmin(ReadOnlyAdmin):
     @display(description="Size")
     def shown_size(self, row: AccessPackage) -> str:
         """Of the zip."""
-        return filesizeformat(row.size)
+        return filesizeformat(row.size) if row.status == AccessPackage.Status.READY else "–"
 
     @display(description="Last download")
     def fetched(self, row: AccessPackage) -> str:

@@ -103,8 +103,14 @@ class AccessPackage(models.Model):
     """The zip that answers an access or portability request: an encrypted file under DATA_DIR until it expires.
 
     `token` is the SHA-256 of what the link carries; the file is `DATA_DIR/packages/<public id in hex>`. `key` is that
-    of the file, encrypted: without it, and it goes when the package expires, nobody can read the file.
+    of the file, encrypted: without it, and it goes when the package expires, nobody can read the file. While one is
+    prepared in the background there is no key; whoever works at it is `holder`, until `held_until` (µs).
     """
+
+    class Status(models.TextChoices):
+        PREPARING = "preparing", "Being prepared"
+        READY = "ready", "Ready"
+        FAILED = "failed", "Failed"
 
     id = models.BigAutoField(primary_key=True)
     public_id = models.UUIDField(default=uuid7, unique=True, editable=False)
@@ -113,7 +119,12 @@ class AccessPackage(models.Model):
     token = models.BinaryField(max_length=32, unique=True)
     created_at = models.BigIntegerField()
     expires_at = models.BigIntegerField()
-    size = models.BigIntegerField(help_text="Bytes of the zip.")
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.READY)
+    asked_by = models.CharField(max_length=150, blank=True)
+    problem = models.CharField(max_length=200, blank=True, help_text="Why it failed, without personal data.")
+    holder = models.CharField(max_length=100, blank=True, help_text="The process at it, until `held_until`.")
+    held_until = models.BigIntegerField(default=0)
+    size = models.BigIntegerField(default=0, help_text="Bytes of the zip.")
     key = models.BinaryField(null=True, editable=False)
     fetched_at = models.BigIntegerField(null=True, help_text="The last time it was downloaded.")
     fetches = models.IntegerField(default=0, help_text="How often it was downloaded.")
@@ -121,7 +132,8 @@ class AccessPackage(models.Model):
     class Meta:
         ordering: ClassVar = ["-id"]
         indexes: ClassVar = [
-            models.Index(fields=["expires_at"], name="accesspackage_kept", condition=models.Q(key__isnull=False))
+            models.Index(fields=["expires_at"], name="accesspackage_kept", condition=models.Q(key__isnull=False)),
+            models.Index(fields=["id"], name="accesspackage_waiting", condition=models.Q(status="preparing")),
         ]
 
     def __str__(self) -> str:

@@ -8,8 +8,8 @@ import fcntl
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -18,7 +18,7 @@ from django.db.models import F
 
 from cdp.access.audit import record_change
 from cdp.core.clock import DAY, now_us
-from cdp.core.errors import NotFound
+from cdp.core.errors import Conflict, NotFound
 from cdp.core.ids import uuid7
 from cdp.pipeline.lease import exclusive
 from cdp.privacy.models import AccessPackage, PrivacyRequest
@@ -53,31 +53,52 @@ def make_package(
     shown again. Takes time and disk in proportion to the events, and constant memory; call it outside of a transaction.
     One audit entry. Raises NotFound when the person was deleted meanwhile.
     """
-    kind = kind_of(request)
-    parts = parts_of_package(portable=kind == "portability")
-    now = now_us()
+    package, token = new_package(person, request=request, actor=actor)
+    fill_package(package, person, why=why, keep=package.save, progress=progress)
+    return package, token
+
+
+def new_package(person: Profile, *, request: PrivacyRequest | None, actor: str) -> tuple[AccessPackage, str]:
+    """A row that is not saved and has no file yet, and the token of its link."""
+    now, token = now_us(), secrets.token_urlsafe(32)
     package = AccessPackage(
-        public_id=uuid7(), request=request, person_id=person.person_id, created_at=now,
-        expires_at=now + settings.PACKAGE_DAYS * DAY,
+        public_id=uuid7(), request=request, person_id=person.person_id, created_at=now, token=_digest(token),
+        expires_at=now + settings.PACKAGE_DAYS * DAY, asked_by=actor[:150],
     )  # fmt: skip
-    key, token = new_key(), secrets.token_urlsafe(32)
-    package.token, package.key = _digest(token), settings.KEYRING.encrypt(_PURPOSE, key)
-    path = _path(package)
-    with open(path, "xb", opener=_private) as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    return package, token
+
+
+def fill_package(
+    package: AccessPackage,
+    person: Profile,
+    *,
+    why: str,
+    keep: Callable[[], None],
+    progress: Progress = lambda _count: None,
+) -> None:
+    """Write the file of `package`; then, in one transaction with the audit entry, `keep` stores the row.
+
+    What an earlier attempt left of the file is written over. When anything raises there is no file. Raises NotFound
+    when the person was deleted meanwhile, Conflict while another process writes the file.
+    """
+    kind = kind_of(package.request)
+    parts = parts_of_package(portable=kind == "portability")
+    now, key, path = now_us(), new_key(), _path(package)
+    with _alone(path) as file:
         try:
             writer = SealedWriter(file, key)
             subject = Subject.of(person.person, now=now)
             write_zip(writer, subject, parts, kind=kind, folder=path.parent, progress=progress)
-            package.size = writer.size
             writer.finish()
             _to_disk(file, path.parent)
+            package.size, package.key = writer.size, settings.KEYRING.encrypt(_PURPOSE, key)
+            package.expires_at, package.status = now_us() + settings.PACKAGE_DAYS * DAY, AccessPackage.Status.READY
             with exclusive():
                 if not Profile.objects.filter(pk=person.person_id).exists():
                     raise NotFound("The person was deleted meanwhile.")
-                package.save()
+                keep()
                 record_change(
-                    actor,
+                    package.asked_by,
                     action="export",
                     object_type="profile",
                     object_ids=[subject.person.public_id, package.public_id],
@@ -87,7 +108,6 @@ def make_package(
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-    return package, token
 
 
 def write_package(
@@ -118,6 +138,12 @@ def package_of(token: str, *, now: int) -> AccessPackage | None:
     """The package that a link leads to, or None when it leads nowhere at `now` (µs), any more or ever."""
     rows = AccessPackage.objects.filter(token=_digest(token), expires_at__gt=now, key__isnull=False)
     return rows.select_related("person").first()
+
+
+def is_being_prepared(token: str) -> bool:
+    """Whether the package that a link leads to is not ready yet."""
+    preparing = AccessPackage.Status.PREPARING
+    return AccessPackage.objects.filter(token=_digest(token), status=preparing).exists()
 
 
 def read_package(package: AccessPackage, *, actor: str, why: str) -> Iterator[bytes]:
@@ -187,6 +213,29 @@ def _path(package: AccessPackage) -> Path:
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[IO[bytes]]:
+    """An empty file at `path` that no other process writes. Raises Conflict when one does."""
+    while True:
+        with open(path, "ab", opener=_private) as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Conflict("Another process makes this package.", code="overtaken") from None
+            if _is_at(path, file):
+                file.truncate(0)
+                yield file
+                return
+            # The sweep has removed it between opening and locking.
+
+
+def _is_at(path: Path, file: IO[bytes]) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _to_disk(file: IO[bytes], folder: Path) -> None:

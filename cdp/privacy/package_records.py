@@ -68,7 +68,9 @@ def _requests(subject: Subject) -> Iterator[RequestRecord]:
 
 
 def _packages(subject: Subject) -> Iterator[PackageRecord]:
-    for row in AccessPackage.objects.filter(person_id__in=subject.numbers).order_by("-id"):
+    for row in AccessPackage.objects.filter(person_id__in=subject.numbers, status=AccessPackage.Status.READY).order_by(
+        "-id"
+    ):
         yield PackageRecord(
             str(row.public_id), iso(row.created_at), iso(row.expires_at), row.fetches, iso_or_none(row.fetched_at)
         )

@@ -1,6 +1,7 @@
 """Access packages by REST (003's `gdpr/export/:id`), and the link by which the person downloads one."""
 
-from typing import ClassVar
+import uuid
+from typing import ClassVar, Self
 
 import msgspec
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
@@ -14,7 +15,8 @@ from cdp.access.throttles import within_limit
 from cdp.core.clock import iso, now_us
 from cdp.core.errors import NotFound
 from cdp.privacy.models import AccessPackage
-from cdp.privacy.package import link_of, make_package, package_of, read_package
+from cdp.privacy.package import is_being_prepared, link_of, package_of, read_package
+from cdp.privacy.package_making import ask_for_package, try_again
 from cdp.profiles.people import person_of
 from cdp.rest.endpoint import Endpoint
 from cdp.rest.schema import endpoint
@@ -28,15 +30,36 @@ _HEADERS = {
 }
 
 
-class PackageMade(msgspec.Struct, frozen=True, rename="camel"):
-    """A package and the link to it, which is shown this once. `size` is in bytes."""
+class PackageView(msgspec.Struct, frozen=True, rename="camel"):
+    """A package. `status` is preparing, ready, failed (`problem` says why) or expired; `size` is in bytes."""
 
     package_id: str
+    status: str
+    problem: str | None
+    created_at: str
+    expires_at: str | None
+    size: int | None
+
+    @classmethod
+    def of(cls, row: AccessPackage) -> Self:
+        """As it is now."""
+        ready = row.status == AccessPackage.Status.READY
+        expired = ready and (row.key is None or row.expires_at <= now_us())
+        return cls(
+            package_id=str(row.public_id),
+            status="expired" if expired else row.status,
+            problem=row.problem or None,
+            created_at=iso(row.created_at),
+            expires_at=iso(row.expires_at) if ready else None,
+            size=row.size if ready else None,
+        )
+
+
+class PackageAsked(PackageView, frozen=True, kw_only=True):
+    """A package that is being prepared, and the link to it, which is shown this once and works when it is ready."""
+
     profile_id: str
     link: str
-    created_at: str
-    expires_at: str
-    size: int
 
 
 class ExportPerson(Endpoint):
@@ -44,26 +67,43 @@ class ExportPerson(Endpoint):
 
     needs: ClassVar[dict[str, str]] = {"POST": "take_out"}
 
-    @endpoint("Export customer data", PackageMade, statuses={201: "Made."}, tag="privacy")
+    @endpoint("Export customer data", PackageAsked, statuses={202: "The worker prepares it."}, tag="privacy")
     def post(self, request: Request, profile_id: str) -> Response:
         """Everything that is held about the whole person, as JSON, CSV and a readable page in one zip.
 
-        The link works without a key until it expires: hand it to the person alone. The key must see personal and
-        sensitive values in clear, as whoever has the link does.
+        It is prepared in the background: `privacy/packages/:id` says when it is ready. The link works from then on,
+        without a key, until it expires: hand it to the person alone. The key must see personal and sensitive values in
+        clear, as whoever has the link does.
         """
         person = person_of(profile_id)
-        package, token = make_package(person, request=None, actor=rights_of(request).actor, why="asked for by the API")
-        return Response(
-            PackageMade(
-                package_id=str(package.public_id),
-                profile_id=str(person.public_id),
-                link=link_of(token),
-                created_at=iso(package.created_at),
-                expires_at=iso(package.expires_at),
-                size=package.size,
-            ),
-            status=201,
-        )
+        package, token = ask_for_package(person, actor=rights_of(request).actor)
+        view = msgspec.structs.asdict(PackageView.of(package))
+        asked = PackageAsked(**view, profile_id=str(person.public_id), link=link_of(token))
+        return Response(asked, status=202)
+
+
+class OnePackage(Endpoint):
+    """`privacy/packages/:id`."""
+
+    needs: ClassVar[dict[str, str]] = {"GET": "read_privacy"}
+
+    @endpoint("An access package", PackageView, tag="privacy")
+    def get(self, _request: Request, package_id: str) -> Response:
+        """How far it is. It never says about whom."""
+        return Response(PackageView.of(_package(package_id)))
+
+
+class RetryPackage(Endpoint):
+    """`privacy/packages/:id/retry`."""
+
+    needs: ClassVar[dict[str, str]] = {"POST": "take_out"}
+
+    @endpoint("Try again to make a package", PackageView, statuses={202: "The worker prepares it."}, tag="privacy")
+    def post(self, request: Request, package_id: str) -> Response:
+        """One that failed; its link stays the same. 409 for any other."""
+        package = _package(package_id)
+        try_again(package, actor=rights_of(request).actor)
+        return Response(PackageView.of(package), status=202)
 
 
 @require_GET
@@ -72,6 +112,8 @@ def package_by_link(request: HttpRequest, token: str) -> HttpResponse | Streamin
     if not within_limit(f"package:{request.META.get('REMOTE_ADDR', '')}", LINKS_A_MINUTE):
         return _page(request, 429)
     package = package_of(token, now=now_us())
+    if package is None and is_being_prepared(token):
+        return _page(request, 202)
     try:
         return _page(request, 404) if package is None else package_file(package, actor="link", why="")
     except NotFound:
@@ -89,10 +131,21 @@ def package_file(package: AccessPackage, *, actor: str, why: str) -> StreamingHt
     return answer
 
 
+def _package(package_id: str) -> AccessPackage:
+    try:
+        found = AccessPackage.objects.filter(public_id=uuid.UUID(package_id)).first()
+    except ValueError:
+        found = None
+    if found is None:
+        raise NotFound("There is no such package.")
+    return found
+
+
 def _page(request: HttpRequest, status: int) -> HttpResponse:
-    answer = render(request, "privacy/package_link.html", {"busy": status == 429}, status=status)
+    context = {"busy": status == 429, "preparing": status == 202}
+    answer = render(request, "privacy/package_link.html", context, status=status)
     for name, value in _HEADERS.items():
         answer[name] = value
-    if status == 429:
-        answer["Retry-After"] = "60"
+    if status != 404:
+        answer["Retry-After"] = "60" if status == 429 else "10"
     return answer

@@ -20,6 +20,7 @@ STEPS = {
     "cdp.privacy.package": ("write_zip", "_to_disk", "record_change", "exclusive", "_remove", "_readable"),
     "cdp.privacy.package_zip": ("_parts", "Spool"),
     "cdp.privacy.package_file": ("_nonce",),
+    "cdp.privacy.package_making": ("_claim", "new_package", "fill_package"),
 }
 
 
@@ -58,6 +59,7 @@ def live(last: int) -> None:
     import importlib
 
     from cdp.core.clock import now_us
+    from cdp.privacy import package_making
     from cdp.privacy.models import AccessPackage
     from cdp.privacy.package import make_package, remove_expired_packages
     from cdp.profiles.models import Profile
@@ -84,6 +86,12 @@ def live(last: int) -> None:
         for name in names:
             setattr(found, name, around(getattr(found, name)))
     person = Profile.objects.get()
+    preparing = AccessPackage.Status.PREPARING
+    if not AccessPackage.objects.filter(status=preparing).exists():
+        package_making.ask_for_package(person, actor="test")
+        step()
+    package_making.prepare_packages()
+    step()
     for _ in range(2):
         made, _token = make_package(person, request=None, actor="test", why="")
         step()

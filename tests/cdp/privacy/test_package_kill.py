@@ -13,12 +13,15 @@ _LOOK = """
 import json, os, zipfile, io
 from cdp.core.clock import now_us
 from cdp.privacy.models import AccessPackage
+from cdp.privacy.package_making import prepare_packages
 from cdp.privacy.package import packages_folder, read_package, remove_expired_packages
+prepare_packages()
 remove_expired_packages(now_us())
 rows = list(AccessPackage.objects.filter(key__isnull=False))
 whole = [zipfile.ZipFile(io.BytesIO(b"".join(read_package(row, actor="test", why="")))).testzip() for row in rows]
 expired = AccessPackage.objects.filter(expires_at__lte=now_us(), key__isnull=False).count()
-print(json.dumps([sorted(os.listdir(packages_folder())), sorted(r.public_id.hex for r in rows), whole, expired]))
+print(json.dumps([sorted(os.listdir(packages_folder())), sorted(r.public_id.hex for r in rows), whole, expired,
+    sorted(set(AccessPackage.objects.values_list("status", flat=True)))]))
 """
 
 
@@ -41,7 +44,9 @@ def test_killed_makers_leave_nothing_that_can_be_read_and_nothing_behind(tmp_pat
         )
         assert maker.returncode == 0, maker.stderr
         assert int(maker.stdout) > _LIVES // 2
-        files, rows, whole, expired = json.loads(installation.manage("shell", "-v", "0", "-c", _LOOK).splitlines()[-1])
+        files, rows, whole, expired, states = json.loads(
+            installation.manage("shell", "-v", "0", "-c", _LOOK).splitlines()[-1]
+        )
     assert files == rows
     assert whole == [None] * len(rows)
-    assert (len(rows) > 0, expired) == (True, 0)
+    assert (len(rows) > 0, expired, states) == (True, 0, ["ready"])
