@@ -9,6 +9,10 @@ class Lines(forms.Field):
 
     widget = UnfoldAdminTextareaWidget
 
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, object]:
+        """As high as a few texts."""
+        return {**super().widget_attrs(widget), "rows": 4}
+
     def prepare_value(self, value: object) -> object:
         """A list as lines; what somebody wrote as it is."""
         return "\n".join(value) if isinstance(value, list) else value
