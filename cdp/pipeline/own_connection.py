@@ -16,7 +16,7 @@ from cdp.pipeline.spool import append_spooled, open_spool, pass_moved, spool_bes
 from cdp.pipeline.writer import Kept, Refused, append, collect
 
 WAIT = 5
-_NAP = 0.001
+_NAP = 0.0002
 _LONGEST_NAP = 0.002
 _BACKLOG = "select (select max(id) from pipeline_inboxmessage) - (select min(id) from pipeline_inboxmessage) + 1"
 _NOT_FOR_LIBPQ = ("pool", "isolation_level", "server_side_binding", "assume_role", "service")

@@ -50,7 +50,7 @@ _MESSAGES = """
 _REFUSALS = """
     select id, digest, source_id, received, stage, status, code, reason, body from refusal
     where id > ? order by id limit ?"""
-_FEW = 500
+_FEW = 250
 _FREE_PAGES = 1_000
 
 
@@ -98,11 +98,12 @@ def pass_moved(spool: sqlite3.Connection, main: sqlite3.Connection) -> None:
         spool.execute("update sqlite_sequence set seq = max(seq, ?) where name = ?", (mark[0] if mark else 0, table))
 
 
-def collect_spool() -> int:
+def collect_spool(most: int | None = None) -> int:
     """Move what the door has left into the inbox and the quarantine; returns how many messages.
 
-    In transactions of 5,000 rows, or in the one that is open; then they leave the spool when that one is committed.
-    Raises what Django raises for a database.
+    All that is there, or about `most` of it: who has much to do takes a little at a time, for the door writes into the
+    same file. In transactions of 5,000 rows at most, or in the one that is open; then they leave the spool when that
+    one is committed. Raises what Django raises for a database.
     """
     path = spool_path()
     if path is None or not path.exists():
@@ -110,8 +111,8 @@ def collect_spool() -> int:
     with connection.wrap_database_errors, closing(_reader(path)) as spool:
         name = _name(spool)
         moved = message = refusal = 0
-        while name:
-            messages = spool.execute(_MESSAGES, (message, _CHUNK)).fetchall()
+        while name and (most is None or moved < most):
+            messages = spool.execute(_MESSAGES, (message, min(_CHUNK, most or _CHUNK))).fetchall()
             refusals = spool.execute(_REFUSALS, (refusal, _CHUNK)).fetchall()
             if not messages and not refusals:
                 break
@@ -185,8 +186,8 @@ def _delete(path: Path, message: int, refusal: int) -> None:
     """
     with closing(_reader(path)) as spool:
         for table, upto in (("pipeline_inboxmessage", message), ("refusal", refusal)):
-            few = f"delete from {table} where id in (select id from {table} where id <= ? order by id limit ?)"
-            while spool.execute(few, (upto, _FEW)).rowcount == _FEW:
-                pass
+            first = spool.execute(f"select min(id) from {table}").fetchone()[0]
+            for last in range((upto if first is None else first) + _FEW - 1, upto + _FEW, _FEW):
+                spool.execute(f"delete from {table} where id <= ?", (min(last, upto),))
         if spool.execute("pragma freelist_count").fetchone()[0] > _FREE_PAGES:
             spool.execute(f"pragma incremental_vacuum({_FREE_PAGES})").fetchall()
