@@ -133,7 +133,7 @@ def measure(store: str, count: int, *, gate: bool) -> Measured:
         found = [
             check.checked(raw, source=source, received=at, max_bytes=_MOST) for raw in messages[first : first + _CHUNK]
         ]
-        rows = [writer.kept(settings.KEYRING, one, source.id, at, tail) for one in found]
+        rows = [writer.kept(message.sealer(settings.KEYRING), one, source.id, at, tail) for one in found]
         with transaction.atomic():
             writer.append(lease.database(), rows)
     accepted = count / (time.perf_counter() - begin)

@@ -13,7 +13,7 @@ from cdp.events.models import QuarantinedMessage
 from cdp.pipeline.accept import accept
 from cdp.pipeline.check import checked
 from cdp.pipeline.lease import database
-from cdp.pipeline.message import Envelope, tail_of
+from cdp.pipeline.message import Envelope, sealer, tail_of
 from cdp.pipeline.models import InboxMessage
 from cdp.pipeline.process import process_inbox
 from cdp.pipeline.spool import collect_spool
@@ -65,7 +65,7 @@ def deliver_by_door(*messages: dict[str, Any], received: int | None = None) -> l
         checked(msgspec.json.encode(one), source=source, received=at, max_bytes=settings.MAX_EVENT_BYTES)
         for one in messages
     ]
-    append(database(), [kept(settings.KEYRING, one, source.id, at, tail) for one in found])
+    append(database(), [kept(sealer(settings.KEYRING), one, source.id, at, tail) for one in found])
     return [one.digest for one in found]
 
 

@@ -18,7 +18,7 @@ import os
 import secrets
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -130,6 +130,18 @@ class Keyring:
         version = self.current
         nonce = _nonce()
         return bytes((version,)) + nonce + self._cipher(version, purpose).encrypt(nonce, plain, None)
+
+    def sealer(self, purpose: str) -> Callable[[bytes], bytes]:
+        """`encrypt` for many values at once, with the key that is the newest now: for no longer than a request."""
+        self._refresh()
+        version = bytes((self.current,))
+        seal = self._cipher(self.current, purpose).encrypt
+
+        def sealed(plain: bytes) -> bytes:
+            nonce = _nonce()
+            return version + nonce + seal(nonce, plain, None)
+
+        return sealed
 
     def decrypt(self, purpose: str, sealed: bytes | memoryview) -> bytes:
         """What `encrypt` was given for the same purpose. Raises KeyMissing."""

@@ -11,7 +11,7 @@ from cdp.access.source import SourceRef
 from cdp.core import clock
 from cdp.pipeline.check import checked
 from cdp.pipeline.lease import database
-from cdp.pipeline.message import Envelope, tail_of
+from cdp.pipeline.message import Envelope, sealer, tail_of
 from cdp.pipeline.writer import ACCEPTED, DUPLICATE, kept, refused, write
 
 REJECTED = "rejected"
@@ -46,7 +46,8 @@ def accept(
     tail = tail_of(envelope)
     keyring, most = settings.KEYRING, settings.MAX_EVENT_BYTES
     found = [checked(raw, source=source, received=received, max_bytes=most, sent_at=sent_at) for raw in raws]
-    rows = [kept(keyring, message, source.id, received, tail) for message in found if not message.code]
+    seal = sealer(keyring)
+    rows = [kept(seal, message, source.id, received, tail) for message in found if not message.code]
     refusals = [refused(keyring, message, source.id, received, envelope) for message in found if message.code]
     with transaction.atomic():
         known = write(database(), rows, refusals, day=received // clock.DAY)

@@ -51,15 +51,22 @@ _decode_id = msgspec.json.Decoder(_Id).decode
 
 
 def checked(
-    raw: bytes, *, source: SourceRef, received: int, max_bytes: int, sent_at: object = None, call: str = ""
+    raw: bytes,
+    *,
+    source: SourceRef,
+    received: int,
+    max_bytes: int,
+    sent_at: object = None,
+    call: str = "",
+    plain: bool = False,
 ) -> Checked:
     """Check the JSON text `raw` of one message that came at `received` (µs); never raises for what it holds.
 
     It may have `max_bytes`. `sent_at` is the batch's. `call` is the endpoint's type, written into a message that says
-    none or another one.
+    none or another one. `plain`: it is known to be ASCII without a backslash.
     """
     try:
-        message, raw = _decoded(raw, call, max_bytes)
+        message, raw = _decoded(raw, call, max_bytes, plain=plain)
         _require(message, source, received, sent_at)
         given = _given_id(message)
         digest = digest_of(source.id, given or _derived_id(message, raw))
@@ -70,17 +77,17 @@ def checked(
         return Checked(raw, digest_of(source.id, message_id), message_id[:MAX_MESSAGE_ID], refusal.code, refusal.reason)
 
 
-def _decoded(raw: bytes, call: str, max_bytes: int) -> tuple[_Incoming, bytes]:
+def _decoded(raw: bytes, call: str, max_bytes: int, *, plain: bool) -> tuple[_Incoming, bytes]:
     if len(raw) > max_bytes:
         raise _Refusal("too_large", f"A message may have {max_bytes} bytes; make it smaller.")
-    if not raw.isascii():
+    if not plain and not raw.isascii():
         try:
             raw.decode()
         except UnicodeDecodeError:
             raise _Refusal("not_utf8", "The message is not UTF-8 text; encode it as UTF-8.") from None
     if nested_deeper(raw, MAX_NESTING):
         raise _Refusal("too_deep", f"Objects and lists may be nested {MAX_NESTING} deep; flatten the message.")
-    if has_nul(raw):
+    if not plain and has_nul(raw):
         raise _Refusal("nul_character", "The message holds the character \\u0000; remove it.")
     try:
         message = _decode(raw)

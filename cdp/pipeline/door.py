@@ -21,7 +21,7 @@ from cdp.pipeline.answers import Answer, Rejection, Send
 from cdp.pipeline.check import Checked, checked
 from cdp.pipeline.group_commit import GroupCommit
 from cdp.pipeline.limits import Limits
-from cdp.pipeline.message import CALLS, HISTORICAL, PRIVACY_CONTROL, Envelope, tail_of
+from cdp.pipeline.message import CALLS, HISTORICAL, PRIVACY_CONTROL, Envelope, sealer, tail_of
 from cdp.pipeline.visitor import RateLimit, client_address, origin_allowed
 from cdp.pipeline.write_keys import Forbidden, TooMany, WriteKeys
 from cdp.pipeline.writer import kept, refused
@@ -134,7 +134,7 @@ class Door:
         message = checked(raw, source=source, received=received, max_bytes=self._limits.event_bytes, call=call)
         address, agent = request.visitor(source, full=self._limits.full_addresses)
         if not message.code:
-            row = kept(self._keyring, message, source.id, received, _tail(address, agent, request.flags))
+            row = kept(sealer(self._keyring), message, source.id, received, _tail(address, agent, request.flags))
             await self._commits.submit((row,), (), size=len(row.body))
             return _TAKEN_ONE
         if message.code in _NO_MESSAGE_AT_ALL or not raw.lstrip().startswith(b"{"):
@@ -157,16 +157,19 @@ class Door:
             raise TooLarge("The batch's `context` is too large for so many messages.", code="context_too_large")
         received = now_us()
         rows, refusals, rejected = [], [], []
-        keyring, most = self._keyring, limits.event_bytes
+        keyring, most, seal = self._keyring, limits.event_bytes, sealer(self._keyring)
+        plain = body.isascii() and b"\\" not in body
         for index, raw in enumerate(batch.batch):
             if index % _SLICE == _SLICE - 1:
                 await asyncio.sleep(0)  # a large batch lets others in between
-            message = checked(bytes(raw), source=source, received=received, max_bytes=most, sent_at=envelope.sent_at)
+            message = checked(
+                bytes(raw), source=source, received=received, max_bytes=most, sent_at=envelope.sent_at, plain=plain
+            )
             if message.code:
                 refusals.append(refused(keyring, message, source.id, received, envelope))
                 rejected.append(_rejection(index, message))
             else:
-                rows.append(kept(keyring, message, source.id, received, tail))
+                rows.append(kept(seal, message, source.id, received, tail))
         if rows or refusals:
             await self._commits.submit(rows, refusals, size=len(body) + len(tail) * len(batch.batch))
         return answers.taken(len(rows), rejected)

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import os
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -58,6 +59,9 @@ _decode_envelope = msgspec.json.Decoder(Envelope).decode
 _encode = msgspec.json.Encoder().encode
 
 
+Seal = Callable[[bytes], bytes]
+
+
 def seal(keyring: Keyring, envelope: Envelope) -> bytes:
     """The encrypted bytes of `envelope`."""
     return keyring.encrypt("message", _encode(envelope))
@@ -68,9 +72,14 @@ def tail_of(envelope: Envelope) -> bytes:
     return _encode(envelope)[len(envelope.message) + 1 :]
 
 
-def seal_raw(keyring: Keyring, raw: bytes, tail: bytes) -> bytes:
-    """What `seal` gives for an envelope with the message `raw` and the rest `tail`."""
-    return keyring.encrypt("message", b"[" + raw + tail)
+def sealer(keyring: Keyring) -> Seal:
+    """What seals the messages of one request (`seal_raw`)."""
+    return keyring.sealer("message")
+
+
+def seal_raw(seal: Seal, raw: bytes, tail: bytes) -> bytes:
+    """What the function `seal` gives for an envelope with the message `raw` and the rest `tail`."""
+    return seal(b"[" + raw + tail)
 
 
 def quoted(raw: bytes, envelope: Envelope) -> Envelope:

@@ -18,7 +18,7 @@ from cdp.events.rows import QUARANTINE
 from cdp.pipeline.check import Checked
 from cdp.pipeline.counters import count
 from cdp.pipeline.dedupe import claim
-from cdp.pipeline.message import Envelope, quoted, seal, seal_raw
+from cdp.pipeline.message import Envelope, Seal, quoted, seal, seal_raw
 
 _MAX_REASON = 300
 ACCEPTED = "accepted"
@@ -60,9 +60,9 @@ from json_each(?3)
 """
 
 
-def kept(keyring: Keyring, message: Checked, source_id: int, received: int, tail: bytes) -> Kept:
-    """The inbox row of a usable message; `tail` is the rest of its envelope (`tail_of`)."""
-    return Kept(message.digest, source_id, received, seal_raw(keyring, message.raw, tail))
+def kept(seal: Seal, message: Checked, source_id: int, received: int, tail: bytes) -> Kept:
+    """The inbox row of a usable message; `tail` is the rest of its envelope (`tail_of`), `seal` its sealer."""
+    return Kept(message.digest, source_id, received, seal_raw(seal, message.raw, tail))
 
 
 def refused(keyring: Keyring, message: Checked, source_id: int, received: int, envelope: Envelope) -> Refused:

@@ -17,7 +17,7 @@ from cdp.core.bulk import Database
 from cdp.core.clock import DAY, now_us
 from cdp.events.models import Event, QuarantinedMessage
 from cdp.pipeline.check import checked
-from cdp.pipeline.message import Envelope, tail_of
+from cdp.pipeline.message import Envelope, sealer, tail_of
 from cdp.pipeline.models import Counter, InboxMessage, SpoolMark
 from cdp.pipeline.own_connection import SqliteConnection
 from cdp.pipeline.process import process_batch, process_inbox
@@ -52,7 +52,7 @@ def rows(source: SourceRef, *users: str) -> list[Kept]:
         checked(msgspec.json.encode(message(userId=user)), source=source, received=NOW, max_bytes=10_000)
         for user in users
     ]
-    return [kept(configured.KEYRING, one, source.id, NOW + n, tail) for n, one in enumerate(found)]
+    return [kept(sealer(configured.KEYRING), one, source.id, NOW + n, tail) for n, one in enumerate(found)]
 
 
 def refusal(source: SourceRef, name: str) -> Refused:
