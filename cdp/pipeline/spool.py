@@ -1,9 +1,9 @@
 """Where the door leaves what arrived on SQLite: a database file of its own, beside the main one.
 
 SQLite has one writer at a time, and a micro-batch holds the lock for as long as many requests may take. With a file of
-its own the door waits for nobody: its p99 beside a busy worker went from five times the quiet one to less than two and
-a half. Whoever looks into the inbox calls `collect_spool` first, which moves everything over, each message once: how
-far it came is written in the transaction that moves it, and only then are the rows deleted here.
+its own the door waits for nobody: its p99 beside a busy worker went from five times the quiet one to less than three.
+Whoever looks into the inbox calls `collect_spool` first, which moves everything over, each message once: how far it
+came is written in the transaction that moves it, and only then are the rows deleted here.
 PostgreSQL has no spool: its inbox takes any number of writers.
 """
 
